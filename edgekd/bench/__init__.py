@@ -1,0 +1,1 @@
+"""Measurement: one timing loop, many backends, each variant in its own process."""

@@ -1,0 +1,178 @@
+"""Bundles: the folder that goes to a board. Loadable without torch and transformers; every file is hashed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgekd.artifacts import hash_json, read_json, sha256_file, write_json_atomic
+from edgekd.errors import InvalidArtifact
+from edgekd.tasks import Task, TaskKind
+
+SCHEMA_VERSION = 1
+MANIFEST_FILE = "edgekd.json"
+MODEL_FILE = "model.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+
+
+class LineageStep(BaseModel):
+    """One step from the teacher to this bundle, with the hash of what it produced."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: str  # "teacher", "labels", "student", "export", "quantize"
+    name: str
+    hash: str
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class Metric(BaseModel):
+    """A number with where it was measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str  # "accuracy"
+    value: float
+    count: int | None = None  # number of texts behind it
+    split: str | None = None  # "validation", "test"
+    evidence: str  # see edgekd.results.Evidence
+
+
+class Parity(BaseModel):
+    """How the exported graph compares with the model it came from, on validation texts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    texts: int
+    max_abs_diff: float
+    mean_abs_diff: float
+    label_flips: int
+
+
+class Manifest(BaseModel):
+    """``edgekd.json``: everything a consumer must know to run and judge the bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = SCHEMA_VERSION
+    name: str  # variant name, e.g. "cnn-int8"
+    role: str  # "teacher" or "student"
+    kind: str  # "cnn", "bag", "transformer", "teacher"
+    precision: str  # "fp32", "int8"
+    task: TaskKind
+    labels: list[str]
+    max_length: int
+    inputs: list[str]  # names of the graph's inputs, e.g. ["input_ids", "attention_mask"]
+    runtime: str  # "onnxruntime"
+    providers: list[str]
+    target: str
+    parameters: int | None = None
+    lineage: list[LineageStep] = Field(default_factory=list)
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    metrics: list[Metric] = Field(default_factory=list)
+    parity: Parity | None = None
+    control_accuracy: float | None = None
+    control_correct: int | None = None
+    data_name: str = ""
+    libraries: dict[str, str] = Field(default_factory=dict)
+    files: dict[str, str] = Field(default_factory=dict)  # relative path -> sha256; the manifest itself is left out
+
+    @property
+    def task_spec(self) -> Task:
+        """The task with its labels."""
+        return Task(self.task, tuple(self.labels))
+
+
+class Bundle(BaseModel):
+    """A verified bundle on disk."""
+
+    model_config = ConfigDict(frozen=True)
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def model_path(self) -> Path:
+        """Path of the ONNX graph."""
+        return self.folder / MODEL_FILE
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """Path of the tokenizer."""
+        return self.folder / TOKENIZER_FILE
+
+    @property
+    def artifact_hash(self) -> str:
+        """Hash over the contents of all shipped files."""
+        return hash_json(self.manifest.files)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes on disk of everything that must be shipped."""
+        return sum((self.folder / name).stat().st_size for name in [*self.manifest.files, MANIFEST_FILE])
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> Bundle:
+    """Hash the files of a finished folder and write its manifest."""
+    files = {
+        path.relative_to(folder).as_posix(): sha256_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST_FILE
+    }
+    complete = manifest.model_copy(update={"files": files})
+    write_json_atomic(folder / MANIFEST_FILE, complete.model_dump(mode="json"))
+    return Bundle(folder=folder, manifest=complete)
+
+
+def is_bundle(folder: Path) -> bool:
+    """Tell whether a folder looks like a bundle."""
+    return (folder / MANIFEST_FILE).is_file()
+
+
+def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
+    """Open a bundle and check the hash of every file.
+
+    Raises:
+        InvalidArtifact: when the folder is no bundle, a file is missing, added or changed, or the manifest is damaged.
+    """
+    if not folder.is_dir():
+        raise InvalidArtifact(f"Bundle folder '{folder}' does not exist.")
+    if not is_bundle(folder):
+        raise InvalidArtifact(
+            f"'{folder}' is not a bundle: it has no {MANIFEST_FILE}.",
+            hint="Bundles are written by 'edgekd distill' below RUN/bundles/TARGET/.",
+        )
+    raw = read_json(folder / MANIFEST_FILE)
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != SCHEMA_VERSION:
+        raise InvalidArtifact(f"'{folder}' has manifest schema {version}; this edgekd reads {SCHEMA_VERSION}.")
+    try:
+        manifest = Manifest.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidArtifact(f"Manifest of '{folder}' is damaged: {where}: {first['msg']}.") from error
+    if verify:
+        _verify_files(folder, manifest)
+    return Bundle(folder=folder, manifest=manifest)
+
+
+def _verify_files(folder: Path, manifest: Manifest) -> None:
+    root = folder.resolve()
+    for needed in (MODEL_FILE, TOKENIZER_FILE):
+        if needed not in manifest.files:
+            raise InvalidArtifact(f"Bundle '{folder}' is damaged: its manifest does not list {needed}.")
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(root):
+            raise InvalidArtifact(f"Bundle '{folder}' names a file outside itself: '{name}'.")
+        if not path.is_file():
+            raise InvalidArtifact(f"Bundle '{folder}' is damaged: '{name}' is missing.")
+        found = sha256_file(path)
+        if found != expected:
+            raise InvalidArtifact(
+                f"Bundle '{folder}' is damaged: '{name}' has sha256 {found[:12]}..., expected {expected[:12]}...",
+                hint="Copy the bundle again, or rebuild it with 'edgekd distill'.",
+            )

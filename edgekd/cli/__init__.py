@@ -1,0 +1,1 @@
+"""The command line. Only this package exits the process or prints."""

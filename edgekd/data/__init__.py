@@ -1,0 +1,1 @@
+"""Texts and labels: readers, splits, cleaning and transfer data."""

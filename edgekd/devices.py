@@ -1,0 +1,152 @@
+"""Device profiles: validated facts and choices from ``devices/*.yaml``, with sources."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgekd.errors import ConfigError, unknown_name
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cpu(_Part):
+    """The processor. Unknown facts are left out, never guessed."""
+
+    model: str
+    arch: str  # "x86_64", "aarch64", "host"
+    cores: int | None = Field(default=None, ge=1)
+    clock_hz: float | None = Field(default=None, gt=0)
+    isa: list[str] = Field(default_factory=list)  # features that matter: dotprod, i8mm, avx2, vnni...
+    l1d_bytes: int | None = None
+    l2_bytes: int | None = None
+    l3_bytes: int | None = None
+    memory_bytes: int | None = None
+    memory_bandwidth_bytes_per_s: float | None = None
+
+
+class Accelerator(_Part):
+    """A GPU or NPU."""
+
+    name: str
+    int8_ops_per_s: float | None = None
+    notes: str = ""
+
+
+class Runtime(_Part):
+    """A runtime with the reason it is preferred."""
+
+    name: str  # "onnxruntime", "tensorrt", "openvino"
+    providers: list[str] = Field(default_factory=list)
+    reason: str
+
+
+class Int8(_Part):
+    """The int8 flavour for this processor, with the reason."""
+
+    activation: str = Field(pattern="^(uint8|int8)$")
+    weight: str = Field(pattern="^(uint8|int8)$")
+    per_channel: bool = False
+    reduce_range: bool = False
+    reason: str
+
+
+class Budgets(_Part):
+    """Default limits of a gate or a selection; absent means unlimited."""
+
+    p95_s: float | None = Field(default=None, gt=0)
+    size_bytes: int | None = Field(default=None, gt=0)
+    peak_rss_bytes: int | None = Field(default=None, gt=0)
+    accuracy_drop: float | None = Field(default=None, ge=0, le=1)
+
+
+class Software(_Part):
+    """What runs on the device."""
+
+    os: str
+    python: str
+    stack: str = ""  # JetPack, CUDA, TensorRT
+
+
+class Source(_Part):
+    """Where a fact comes from."""
+
+    fact: str
+    source: str
+
+
+class DeviceProfile(_Part):
+    """One target."""
+
+    name: str
+    aliases: list[str] = Field(default_factory=list)
+    description: str
+    cpu: Cpu
+    accelerator: Accelerator | None = None
+    power_sensors: list[str] = Field(default_factory=list)
+    runtimes: list[Runtime] = Field(min_length=1)
+    threads: int = Field(ge=1)
+    int8: Int8
+    opset: int = Field(ge=13, le=26)
+    students: list[str] = Field(default_factory=list)
+    budgets: Budgets = Field(default_factory=Budgets)
+    software: Software
+    sources: list[Source] = Field(default_factory=list)
+
+    @property
+    def is_this_machine(self) -> bool:
+        """True for the profile that stands for whatever machine edgekd runs on."""
+        return self.cpu.arch == "host"
+
+
+def _shipped_folder() -> Path:
+    """Return the folder of shipped profiles: inside the wheel, or at the top of a source checkout."""
+    installed = Path(str(resources.files("edgekd"))) / "_shipped" / "devices"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "devices"
+
+
+def load_profile_file(path: Path) -> DeviceProfile:
+    """Read and validate one profile.
+
+    Raises:
+        ConfigError: naming the file and the dotted path of the wrong value.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"'{path}' is not valid YAML: {error}") from error
+    try:
+        return DeviceProfile.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "file"
+        raise ConfigError(f"Profile '{path}': {where}: {first['msg']}.") from error
+
+
+def load_profiles(extra: Path | None = None) -> dict[str, DeviceProfile]:
+    """Return all profiles by name; those of ``extra`` (a file or a folder) win over shipped ones."""
+    files = sorted(_shipped_folder().glob("*.yaml"))
+    if extra is not None:
+        if not extra.exists():
+            raise ConfigError(f"--devices '{extra}' does not exist.", hint="Give a YAML file or a folder of them.")
+        files += sorted(extra.glob("*.yaml")) if extra.is_dir() else [extra]
+    profiles = (load_profile_file(path) for path in files)
+    return {profile.name: profile for profile in profiles}
+
+
+def find_profile(name: str, extra: Path | None = None) -> DeviceProfile:
+    """Return the profile with this name or alias.
+
+    Raises:
+        ConfigError: when there is none; the message lists names and aliases and the nearest one.
+    """
+    profiles = load_profiles(extra)
+    by_alias = {alias: p for p in profiles.values() for alias in [p.name, *p.aliases]}
+    if name not in by_alias:
+        raise unknown_name("target", name, by_alias, hint="See 'edgekd devices list'.")
+    return by_alias[name]

@@ -1,0 +1,19 @@
+"""Environment variables that every edgekd process sets before it imports a runtime."""
+
+from __future__ import annotations
+
+import os
+
+# NOTE: onnxruntime >= 1.29 wheels send telemetry on Linux unless this is set before the first import
+# (https://github.com/microsoft/onnxruntime/pull/27379). The hub client honours DO_NOT_TRACK as well.
+NO_TELEMETRY = {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "OPENVINO_TELEMETRY_DISABLED": "1",
+}
+
+
+def disable_telemetry() -> None:
+    """Switch the telemetry of every runtime off in this process and its children."""
+    os.environ.update(NO_TELEMETRY)

@@ -1,0 +1,1 @@
+"""Students: architectures, losses and the distillation loop."""

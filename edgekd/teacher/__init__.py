@@ -1,0 +1,1 @@
+"""The teacher: load, fine-tune, label."""
