@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgekd.errors import ConfigError, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# CPU flags of instructions that add int8 products in 32 bits. x86 without one of them adds pairs in 16 bits,
+# which saturate (onnxruntime documentation, quantization.md, "When and why do I need to try U8U8?").
+VNNI_FLAGS = frozenset({"vnni", "avx_vnni", "avx512_vnni", "avx512vnni", "amx_int8"})
+ARM_FLAGS = frozenset({"neon", "asimd", "dotprod", "asimddp", "i8mm", "fp16", "fphp", "asimdhp", "sve"})
 
 
 class _Part(BaseModel):
@@ -26,8 +35,10 @@ class Cpu(_Part):
     l1d_bytes: int | None = None
     l2_bytes: int | None = None
     l3_bytes: int | None = None
-    memory_bytes: int | None = None
-    memory_bandwidth_bytes_per_s: float | None = None
+    memory_bytes: int | None = None  # the smallest version sold
+    memory_max_bytes: int | None = None  # the largest version sold
+    memory_bandwidth_bytes_per_s: float | None = None  # theoretical: bus width times data rate
+    memcpy_bytes_per_s: float | None = None  # measured, one core, each byte counted once
 
 
 class Accelerator(_Part):
@@ -51,6 +62,7 @@ class Int8(_Part):
 
     activation: str = Field(pattern="^(uint8|int8)$")
     weight: str = Field(pattern="^(uint8|int8)$")
+    format: str = Field(default="integer-ops", pattern="^(integer-ops|qdq)$")
     per_channel: bool = False
     reduce_range: bool = False
     reason: str
@@ -73,6 +85,15 @@ class Software(_Part):
     stack: str = ""  # JetPack, CUDA, TensorRT
 
 
+class Reasons(_Part):
+    """Why the defaults are what they are, a sentence each."""
+
+    threads: str = ""
+    opset: str = ""
+    students: str = ""
+    budgets: str = ""
+
+
 class Source(_Part):
     """Where a fact comes from."""
 
@@ -89,13 +110,16 @@ class DeviceProfile(_Part):
     cpu: Cpu
     accelerator: Accelerator | None = None
     power_sensors: list[str] = Field(default_factory=list)
+    power_modes: list[str] = Field(default_factory=list)
     runtimes: list[Runtime] = Field(min_length=1)
     threads: int = Field(ge=1)
     int8: Int8
+    int8_alternatives: list[Int8] = Field(default_factory=list)  # worth trying in a search, best first
     opset: int = Field(ge=13, le=26)
     students: list[str] = Field(default_factory=list)
     budgets: Budgets = Field(default_factory=Budgets)
     software: Software
+    reasons: Reasons = Reasons()
     sources: list[Source] = Field(default_factory=list)
 
     @property
@@ -133,7 +157,9 @@ def load_profiles(extra: Path | None = None) -> dict[str, DeviceProfile]:
     files = sorted(_shipped_folder().glob("*.yaml"))
     if extra is not None:
         if not extra.exists():
-            raise ConfigError(f"--devices '{extra}' does not exist.", hint="Give a YAML file or a folder of them.")
+            raise ConfigError(
+                f"--devices '{extra}' does not exist.", hint="Give a YAML file or a folder of them."
+            )
         files += sorted(extra.glob("*.yaml")) if extra.is_dir() else [extra]
     profiles = (load_profile_file(path) for path in files)
     return {profile.name: profile for profile in profiles}
@@ -150,3 +176,24 @@ def find_profile(name: str, extra: Path | None = None) -> DeviceProfile:
     if name not in by_alias:
         raise unknown_name("target", name, by_alias, hint="See 'edgekd devices list'.")
     return by_alias[name]
+
+
+def int8_for(profile: DeviceProfile, isa: Iterable[str]) -> Int8:
+    """Return the int8 flavour of a profile for a processor with these CPU flags.
+
+    Uint8 times int8 saturates on x86 without VNNI; ``reduce_range`` (7-bit weights) prevents it. Unknown
+    flags count as such a processor, because the 7-bit flavour is right everywhere.
+
+    Args:
+        profile: the target.
+        isa: flags of this machine; used only when the profile stands for this machine.
+    """
+    flags = {flag.lower() for flag in (isa if profile.is_this_machine else profile.cpu.isa)}
+    is_arm = profile.cpu.arch == "aarch64" or (profile.is_this_machine and bool(flags & ARM_FLAGS))
+    if is_arm or flags & VNNI_FLAGS or profile.int8.reduce_range or profile.int8.activation != "uint8":
+        return profile.int8
+    reason = (
+        "no VNNI is reported, so products of uint8 and int8 are added in 16 bits and can saturate; "
+        "7-bit weights (reduce_range) cannot"
+    )
+    return profile.int8.model_copy(update={"reduce_range": True, "reason": reason})

@@ -1,12 +1,292 @@
-"""Commands."""
+"""``edgekd init``, ``teach``, ``distill`` and ``run``: from data to bundles, and on to a report."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 if TYPE_CHECKING:
-    import typer
+    from edgekd.config import Recipe
+    from edgekd.devices import DeviceProfile
+    from edgekd.pipeline import DistillOutcome
+
+RecipeArgument = Annotated[
+    Path | None, typer.Argument(help="Recipe (YAML). Without one the built-in demo runs.", show_default=False)
+]
+Target = Annotated[
+    list[str] | None,
+    typer.Option("--target", "-t", help="Device profile or alias; repeatable.", show_default="cpu"),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/NAME of the recipe")
+]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data", "-d", help="Training data: file, folder, hub id or asset:NAME.", rich_help_panel="Data"
+    ),
+]
+Validation = Annotated[str | None, typer.Option(help="Validation data.", rich_help_panel="Data")]
+Test = Annotated[str | None, typer.Option(help="Test data.", rich_help_panel="Data")]
+Unlabelled = Annotated[
+    list[str] | None, typer.Option(help="Texts without labels; repeatable.", rich_help_panel="Data")
+]
+TextColumn = Annotated[
+    str | None, typer.Option(help="Column of the text; recognised if not given.", rich_help_panel="Data")
+]
+LabelColumn = Annotated[
+    str | None, typer.Option(help="Column of the label; recognised if not given.", rich_help_panel="Data")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change one key of the recipe: section.key=value.", rich_help_panel="Recipe"),
+]
+Devices = Annotated[Path | None, typer.Option("--devices", help="Your own profiles: a YAML file or folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the app."""
+    app.command(rich_help_panel="Build")(init)
+    app.command(rich_help_panel="Build")(teach)
+    app.command(rich_help_panel="Build")(distill)
+    app.command(rich_help_panel="Build")(run)
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write the recipe.")] = Path("edgekd.yaml"),
+    data: Data = None,
+    target: Target = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Write a commented recipe."""
+    from edgekd.artifacts import write_text_atomic
+    from edgekd.cli.common import stderr_console
+    from edgekd.errors import ConfigError
+    from edgekd.recipe import template
+
+    if path.exists() and not force:
+        raise ConfigError(f"'{path}' exists already.", hint="Give another path, or --force to overwrite it.")
+    write_text_atomic(path, template(data=data, targets=target))
+    stderr_console().print(f"Wrote {path}. Next: edgekd run {path}")
+
+
+def teach(
+    recipe: RecipeArgument = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the teacher.")] = Path("runs/teacher"),
+    data: Data = None,
+    validation: Validation = None,
+    test: Test = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Encoder: folder, hub id or asset:NAME.", rich_help_panel="Teacher"),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(rich_help_panel="Teacher")] = None,
+    learning_rate: Annotated[float | None, typer.Option(rich_help_panel="Teacher")] = None,
+    batch_size: Annotated[int | None, typer.Option(rich_help_panel="Teacher")] = None,
+    max_length: Annotated[
+        int | None, typer.Option(help="Longest text in tokens.", rich_help_panel="Teacher")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(rich_help_panel="Teacher")] = None,
+    settings: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Fine-tune an encoder into a teacher (on a GPU in bf16 when there is one)."""
+    from edgekd.cli.options import build_recipe, data_settings
+    from edgekd.cli.progress import ConsoleProgress
+    from edgekd.pipeline import teach as teach_stage
+
+    flags = data_settings(data, validation, test, None, text_column, label_column)
+    flags |= {
+        "teacher.model": model,
+        "teacher.epochs": epochs,
+        "teacher.learning_rate": learning_rate,
+        "teacher.batch_size": batch_size,
+        "teacher.max_length": max_length,
+        "teacher.seed": seed,
+    }
+    resolved = build_recipe(recipe, flags, settings)
+    metrics = teach_stage(resolved, out, ConsoleProgress())
+    _show_teacher(out, metrics, as_json)
+
+
+def distill(
+    recipe: RecipeArgument = None,
+    target: Target = None,
+    out: Out = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="A fine-tuned classifier, used as it is.", rich_help_panel="Distillation"),
+    ] = None,
+    data: Data = None,
+    validation: Validation = None,
+    test: Test = None,
+    unlabelled: Unlabelled = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    student: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Student kind: bag, cnn, transformer; repeatable.", rich_help_panel="Distillation"
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="soft, hard or mse; for all students.", rich_help_panel="Distillation")
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Weight of the true labels.", rich_help_panel="Distillation")
+    ] = None,
+    beta: Annotated[
+        float | None, typer.Option(help="Weight of the teacher.", rich_help_panel="Distillation")
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(rich_help_panel="Distillation")] = None,
+    epochs: Annotated[int | None, typer.Option(rich_help_panel="Distillation")] = None,
+    seed: Annotated[int | None, typer.Option(rich_help_panel="Distillation")] = None,
+    no_control: Annotated[
+        bool,
+        typer.Option(
+            "--no-control", help="Do not train the students without the teacher.", rich_help_panel="Distillation"
+        ),
+    ] = False,
+    settings: Set = None,
+    devices: Devices = None,
+    as_json: Json = False,
+) -> None:
+    """Distil students from a teacher and publish verified bundles for the targets."""
+    from edgekd.cli.options import build_recipe, data_settings, student_settings
+
+    flags = data_settings(data, validation, test, unlabelled, text_column, label_column)
+    if teacher is not None:
+        flags |= {"teacher.model": teacher, "teacher.fine_tune": False}
+    changes = student_settings(loss, alpha, beta, temperature, epochs, seed)
+    resolved = build_recipe(
+        recipe, flags, settings, targets=target, kinds=student, per_student=changes, control=not no_control
+    )
+    outcome, _ = _distill(resolved, out, devices)
+    _show_bundles(outcome, as_json)
+
+
+def run(
+    recipe: RecipeArgument = None,
+    target: Target = None,
+    out: Out = None,
+    settings: Set = None,
+    devices: Devices = None,
+    as_json: Json = False,
+) -> None:
+    """Distil, measure and report in one go; whatever is still valid is reused."""
+    from edgekd.cli.common import print_json
+    from edgekd.cli.options import build_recipe
+    from edgekd.cli.progress import ConsoleProgress
+    from edgekd.measure import measure_and_report
+
+    resolved = build_recipe(recipe, {}, settings, targets=target)
+    outcome, profiles = _distill(resolved, out, devices)
+    measured = measure_and_report(resolved, outcome, profiles, ConsoleProgress())
+    if as_json:
+        print_json(measured.as_dict())
+        return
+    from edgekd.cli.common import stdout_console
+    from edgekd.report.terminal import render_terminal
+
+    console = stdout_console()
+    for item in render_terminal(measured.report):
+        console.print(item)
+    console.print(f"Report: {measured.path}", soft_wrap=True, highlight=False)
+
+
+def _distill(
+    recipe: Recipe, out: Path | None, devices: Path | None
+) -> tuple[DistillOutcome, list[DeviceProfile]]:
+    from edgekd.cli.progress import ConsoleProgress
+    from edgekd.devices import find_profile
+    from edgekd.pipeline import distill as distill_stages
+
+    profiles = {p.name: p for p in (find_profile(name, devices) for name in recipe.targets)}
+    outcome = distill_stages(
+        recipe, out or Path("runs") / recipe.name, list(profiles.values()), ConsoleProgress()
+    )
+    return outcome, list(profiles.values())
+
+
+def _show_teacher(out: Path, metrics: dict[str, Any], as_json: bool) -> None:
+    from rich.table import Table
+
+    from edgekd.cli.common import print_json, stdout_console
+
+    if as_json:
+        print_json({"teacher": str(out), **metrics})
+        return
+    table = Table(title=f"Teacher {out}", title_justify="left")
+    for heading in ("split", "texts", "accuracy", "precision", "recall", "F1"):
+        table.add_column(heading, justify="left" if heading == "split" else "right")
+    for split in ("validation", "test"):
+        scores = metrics[split]
+        averages = (scores[f"macro_{name}"] for name in ("precision", "recall", "f1"))
+        table.add_row(
+            split, str(scores["count"]), f"{scores['accuracy']:.3f}", *(f"{value:.3f}" for value in averages)
+        )
+        for row in scores["classes"]:
+            values = (row["precision"], row["recall"], row["f1"])
+            table.add_row(f"  {row['label']}", str(row["support"]), "", *(f"{value:.3f}" for value in values))
+    stdout_console().print(table)
+
+
+def _show_bundles(outcome: DistillOutcome, as_json: bool) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from edgekd.cli.common import print_json, stdout_console
+
+    rows = [
+        {
+            "target": target,
+            "bundle": str(bundle.folder),
+            "name": bundle.manifest.name,
+            "size_bytes": bundle.size_bytes,
+            "label_flips": bundle.manifest.parity.label_flips if bundle.manifest.parity else None,
+            "parity_texts": bundle.manifest.parity.texts if bundle.manifest.parity else None,
+            "test_accuracy_torch": _torch_accuracy(outcome, bundle.manifest.name),
+            "control_accuracy": bundle.manifest.control_accuracy,
+        }
+        for target, bundles in outcome.bundles.items()
+        for bundle in bundles
+    ]
+    if as_json:
+        dropped = [decision.model_dump(mode="json") for decision in outcome.decisions]
+        print_json({"run": str(outcome.folder.root), "bundles": rows, "dropped": dropped})
+        return
+    console = stdout_console()
+    table = Table(title="Bundles", title_justify="left")
+    for heading in ("target", "bundle"):
+        table.add_column(heading)
+    for heading in ("size", "test accuracy (torch)", "control (no teacher)", "labels changed by export"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        accuracy, control = row["test_accuracy_torch"], row["control_accuracy"]
+        table.add_row(
+            escape(row["target"]),
+            escape(row["name"]),
+            f"{row['size_bytes'] / 1e6:.2f} MB",
+            "" if accuracy is None else f"{accuracy:.3f}",
+            "" if control is None else f"{control:.3f}",
+            f"{row['label_flips']} of {row['parity_texts']}",
+        )
+    console.print(table)
+    for decision in outcome.decisions:
+        console.print(f"Dropped {escape(decision.variant)}: {escape(decision.reason)}", highlight=False)
+    for target in outcome.bundles:
+        bundles = outcome.folder.bundles(target)
+        console.print(f"Next: edgekd bench {bundles}/* --target {target}", soft_wrap=True, highlight=False)
+
+
+def _torch_accuracy(outcome: DistillOutcome, name: str) -> float | None:
+    """Return the test accuracy of the model behind an fp32 bundle, as scored in torch."""
+    stem, _, precision = name.rpartition("-")
+    if precision != "fp32" or stem not in outcome.students:
+        return None
+    return float(outcome.students[stem]["test"]["accuracy"])

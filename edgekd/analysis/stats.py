@@ -1,0 +1,139 @@
+"""Statistics of result files, computed on read. The one place that turns samples into numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgekd.analysis.bootstrap import RESAMPLES, clusters, draw, percentile_estimates, percentile_ratio
+from edgekd.analysis.estimators import (
+    Estimate,
+    needed_samples,
+    percentile,
+    share_difference,
+    supported_percentile,
+    trimmed_mean,
+    wilson,
+)
+from edgekd.analysis.quality import ClassQuality, agreement, macro_f1, per_class
+
+if TYPE_CHECKING:
+    from edgekd.results import BenchResult
+
+__all__ = [
+    "ClassQuality",
+    "Estimate",
+    "Summary",
+    "agreement",
+    "macro_f1",
+    "needed_samples",
+    "per_class",
+    "percentile",
+    "share_difference",
+    "speed_up",
+    "summarize",
+    "supported_percentile",
+    "trimmed_mean",
+    "wilson",
+]
+
+PERCENTILES = (0.5, 0.9, 0.95, 0.99)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a result says: seconds, bytes, shares from 0 to 1; ``None`` means "cannot be said"."""
+
+    samples: int  # timed calls
+    p50: Estimate | None  # latency from text in to label out
+    p90: Estimate | None
+    p95: Estimate | None
+    p99: Estimate | None
+    tokenize_p50: Estimate | None
+    infer_p50: Estimate | None
+    tokens_p50: float | None  # tokens of the median text
+    accuracy: Estimate | None
+    agreement: Estimate | None  # with the teacher
+    macro_f1: float | None
+    per_class: tuple[ClassQuality, ...]
+    control_gain: Estimate | None  # accuracy minus that of the same student trained without the teacher
+    load_time_s: float
+    size_bytes: int
+    start_rss_bytes: int
+    loaded_rss_bytes: int
+    steady_rss_bytes: int
+    peak_rss_bytes: int
+
+
+def summarize(result: BenchResult, *, resamples: int = RESAMPLES, seed: int = 0) -> Summary:
+    """Compute every statistic of a result; a percentile that the samples cannot support is ``None``."""
+    times: list[Estimate | None] = [None] * 4
+    tokenize_p50 = infer_p50 = None
+    tokens_p50 = None
+    count = len(result.samples.total_s)
+    supported = [q for q in PERCENTILES if supported_percentile(count, q)]
+    if supported:
+        draws = draw(clusters(result.samples), resamples=resamples, seed=seed)
+        found = percentile_estimates(result.samples.total_s, draws, supported)
+        times = [*found, *times][:4]
+        [tokenize_p50] = percentile_estimates(result.samples.tokenize_s, draws, [0.5])
+        [infer_p50] = percentile_estimates(result.samples.infer_s, draws, [0.5])
+        tokens_p50 = percentile([float(n) for n in result.samples.tokens], 0.5)
+    quality = result.quality
+    known = bool(quality.targets)
+    accuracy = agreement(quality.predictions, quality.targets) if known else None
+    return Summary(
+        samples=count,
+        p50=times[0],
+        p90=times[1],
+        p95=times[2],
+        p99=times[3],
+        tokenize_p50=tokenize_p50,
+        infer_p50=infer_p50,
+        tokens_p50=tokens_p50,
+        accuracy=accuracy,
+        agreement=_agreement_with_teacher(result),
+        macro_f1=macro_f1(quality.labels, quality.targets, quality.predictions) if known else None,
+        per_class=tuple(per_class(quality.labels, quality.targets, quality.predictions)) if known else (),
+        control_gain=_control_gain(result, accuracy),
+        load_time_s=result.load_time_s,
+        size_bytes=result.size_bytes,
+        start_rss_bytes=result.memory.start_rss_bytes,
+        loaded_rss_bytes=result.memory.loaded_rss_bytes,
+        steady_rss_bytes=result.memory.steady_rss_bytes,
+        peak_rss_bytes=result.memory.peak_rss_bytes,
+    )
+
+
+def speed_up(
+    reference: BenchResult, result: BenchResult, *, resamples: int = RESAMPLES, seed: int = 0
+) -> Estimate | None:
+    """Return how many times faster ``result`` is than ``reference`` at p50; ``None`` with too few samples.
+
+    Variants of one session share blocks, so the same blocks are drawn for both and drift cancels; otherwise
+    the draws are independent and the interval is wider.
+    """
+    if not all(supported_percentile(len(r.samples.total_s), 0.5) for r in (reference, result)):
+        return None
+    paired = (
+        reference.session == result.session
+        and reference.samples.block == result.samples.block
+        and reference.samples.text_index == result.samples.text_index
+    )
+    reference_draws = draw(clusters(reference.samples), resamples=resamples, seed=seed)
+    draws = reference_draws if paired else draw(clusters(result.samples), resamples=resamples, seed=seed + 1)
+    return percentile_ratio(reference.samples.total_s, result.samples.total_s, reference_draws, draws)
+
+
+def _agreement_with_teacher(result: BenchResult) -> Estimate | None:
+    teacher = result.quality.teacher_predictions
+    return agreement(result.quality.predictions, teacher) if teacher else None
+
+
+def _control_gain(result: BenchResult, accuracy: Estimate | None) -> Estimate | None:
+    """Compare with the control; how many texts it saw follows from its accuracy and its correct answers."""
+    share, correct = result.control_accuracy, result.control_correct
+    if accuracy is None or share is None:
+        return None
+    texts = round(correct / share) if correct and share else accuracy.n
+    return share_difference(accuracy, wilson(round(share * texts), texts))

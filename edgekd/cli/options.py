@@ -1,0 +1,96 @@
+"""From flags to a recipe: flags win over ``--set``, which wins over the file, which wins over the demo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgekd.recipe import apply_settings, demo_recipe, read_recipe, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from edgekd.config import Recipe
+
+
+def data_settings(
+    data: str | None,
+    validation: str | None,
+    test: str | None,
+    unlabelled: Sequence[str] | None,
+    text_column: str | None,
+    label_column: str | None,
+) -> dict[str, Any]:
+    """Return the dotted keys that the data flags set."""
+    return {
+        "data.train": data,
+        "data.validation": validation,
+        "data.test": test,
+        "data.unlabelled": list(unlabelled) if unlabelled else None,
+        "data.text_column": text_column,
+        "data.label_column": label_column,
+    }
+
+
+def student_settings(
+    loss: str | None,
+    alpha: float | None,
+    beta: float | None,
+    temperature: float | None,
+    epochs: int | None,
+    seed: int | None,
+) -> dict[str, Any]:
+    """Return the keys that the distillation flags set in every student."""
+    return {
+        "loss": loss,
+        "alpha": alpha,
+        "beta": beta,
+        "temperature": temperature,
+        "epochs": epochs,
+        "seed": seed,
+    }
+
+
+def build_recipe(
+    path: Path | None,
+    flags: Mapping[str, Any],
+    settings: Sequence[str] | None,
+    *,
+    targets: Sequence[str] | None = None,
+    kinds: Sequence[str] | None = None,
+    per_student: Mapping[str, Any] | None = None,
+    control: bool = True,
+) -> Recipe:
+    """Return the resolved recipe.
+
+    Args:
+        path: recipe file; None for the built-in demo.
+        flags: dotted keys and values; None means that the flag was not given.
+        settings: ``--set`` options.
+        targets: replace the recipe's targets.
+        kinds: keep only these students of the recipe, adding missing ones with defaults.
+        per_student: keys set in every student; None means not given.
+        control: False switches the control arm off.
+
+    Raises:
+        ConfigError: with the dotted path of every wrong value.
+    """
+    raw = demo_recipe() if path is None else read_recipe(path)
+    if path is None and flags.get("data.train"):
+        raw["name"] = "run"  # the demo's recipe on other data is no longer the demo
+    raw = apply_settings(raw, settings or [])
+    for key, value in flags.items():
+        if value is not None:
+            section, _, name = key.partition(".")
+            raw.setdefault(section, {})[name] = value
+    if targets:
+        raw["targets"] = list(targets)
+    if kinds:
+        known = {student.get("kind"): student for student in raw.get("students", [])}
+        raw["students"] = [known.get(kind, {"kind": kind}) for kind in dict.fromkeys(kinds)]
+    changes = {key: value for key, value in (per_student or {}).items() if value is not None}
+    for student in raw.get("students", []):
+        student.update(changes)
+    if not control:
+        raw["control"] = False
+    return resolve(raw, source=f"'{path}'" if path else "The recipe made from the flags")

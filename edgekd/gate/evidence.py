@@ -1,0 +1,82 @@
+"""Everything the rules are decided on, in one place; nothing here measures or judges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgekd.analysis.bootstrap import clusters
+from edgekd.analysis.paired import Rounds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgekd.gate.records import Probe, ProcessSamples
+    from edgekd.results import Evidence, Samples
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one side besides its latency."""
+
+    size_bytes: int
+    predictions: tuple[int, ...] | None = None  # indexes into the candidate's labels
+    load_times_s: tuple[float, ...] = ()  # one per process
+    peak_rss_bytes: tuple[int, ...] = ()  # one per process
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Candidate and baseline, measured."""
+
+    candidate: Facts
+    evidence: Evidence
+    labels: tuple[str, ...] = ()
+    targets: tuple[int, ...] = ()
+    baseline: Facts | None = None
+    paired: Rounds | None = None  # side 0 the baseline, side 1 the candidate
+    alone: Rounds | None = None  # the candidate without the baseline in its process
+    baseline_alone: Rounds | None = None  # only when the two could not take turns
+
+
+def rounds_of(processes: Sequence[ProcessSamples]) -> Rounds | None:
+    """Join the samples of several processes; None when nothing was measured."""
+    filled = [samples for samples in processes if samples.text_index]
+    if not filled:
+        return None
+    sides = len(filled[0].seconds)
+    numbers, process_of_round, first = [], [], 0
+    for number, samples in enumerate(filled):
+        count = max(samples.round) + 1
+        numbers.append(np.asarray(samples.round, dtype=np.int64) + first)
+        process_of_round += [number] * count
+        first += count
+    return Rounds(
+        seconds=tuple(np.concatenate([np.asarray(s.seconds[side]) for s in filled]) for side in range(sides)),
+        round=np.concatenate(numbers),
+        process=np.asarray(process_of_round, dtype=np.int64),
+    )
+
+
+def rounds_of_stored(*samples: Samples) -> Rounds | None:
+    """Turn stored samples, one or two sides over the same texts, into rounds of one process."""
+    if not samples[0].total_s:
+        return None
+    cluster = clusters(samples[0])
+    return Rounds(
+        seconds=tuple(np.asarray(side.total_s) for side in samples),
+        round=cluster,
+        process=np.zeros(int(cluster.max()) + 1, dtype=np.int64),
+    )
+
+
+def facts_of_probes(size_bytes: int, probes: Sequence[Probe], names: Sequence[int]) -> Facts:
+    """Summarise fresh processes of one bundle; ``names`` maps its labels to the candidate's."""
+    return Facts(
+        size_bytes=size_bytes,
+        predictions=tuple(names[label] for label in probes[0].predictions) if probes else None,
+        load_times_s=tuple(probe.load_time_s for probe in probes),
+        peak_rss_bytes=tuple(probe.peak_rss_bytes for probe in probes),
+    )

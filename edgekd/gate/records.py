@@ -1,0 +1,106 @@
+"""What a gate run leaves behind: raw samples, one outcome per rule, one verdict. Times in seconds, memory in bytes."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from pydantic import Field
+
+from edgekd.errors import EXIT_INVALID, EXIT_PASS, EXIT_REGRESSION
+from edgekd.gate.grammar import Reference
+from edgekd.results import Evidence, Machine, Record
+
+SCHEMA_VERSION = 1
+
+
+class Outcome(str, Enum):
+    """What became of a rule, and of the gate."""
+
+    PASS = "pass"  # noqa: S105 - not a password
+    FAIL = "fail"
+    UNDECIDED = "undecided"  # the interval still contains the limit
+    INVALID = "invalid"  # it could not be measured
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of a gate that ends like this."""
+        return {"pass": EXIT_PASS, "fail": EXIT_REGRESSION}.get(self.value, EXIT_INVALID)
+
+
+class ProcessSamples(Record):
+    """Calls of one process, column by column. ``seconds[side][i]`` belongs to text ``text_index[i]``."""
+
+    created_first: int = 0  # side whose session was created first
+    text_index: list[int]
+    round: list[int]
+    first_side: list[int]  # which side ran the text first
+    seconds: list[list[float]]
+
+
+class Probe(Record):
+    """One bundle alone in a fresh process: labels of all texts, one text at a time."""
+
+    predictions: list[int]
+    load_time_s: float
+    peak_rss_bytes: int  # after all texts
+
+
+class SideInfo(Record):
+    """What was compared."""
+
+    path: str
+    name: str
+    source: str  # "bundle" or "result"
+    artifact_hash: str
+    size_bytes: int
+    accuracy: float | None = None
+    correct: int | None = None
+
+
+class RuleResult(Record):
+    """One rule with what decided it. ``value``, ``low``, ``high`` are compared with ``limit``."""
+
+    rule: str
+    metric: str
+    reference: Reference
+    limit: float  # seconds, bytes or share; a fraction for "percent"
+    outcome: Outcome
+    baseline: float | None = None
+    candidate: float | None = None
+    value: float | None = None  # the candidate's value or its change, as ``reference`` says
+    low: float | None = None
+    high: float | None = None
+    confidence: float | None = None
+    count: int | None = None  # calls a side, texts or processes behind the value
+    method: str = ""  # which estimator
+    problem: str = ""  # why it is undecided or invalid
+    advice: str = ""
+    evidence: Evidence = Evidence.HOST
+
+
+class GateReport(Record):
+    """A gate run."""
+
+    schema_version: int = SCHEMA_VERSION
+    edgekd_version: str
+    created_at: str  # ISO 8601, UTC
+    verdict: Outcome
+    self_test: bool = False
+    default_rules: bool = False
+    candidate: SideInfo
+    baseline: SideInfo | None = None
+    target: str
+    threads: int
+    affinity: list[int] = Field(default_factory=list)
+    data_name: str = ""
+    data_hash: str = ""
+    texts: int = 0
+    agreement: float | None = None  # share of texts with the same label from both sides
+    rules: list[RuleResult]
+    notes: list[str] = Field(default_factory=list)
+    machine: Machine | None = None
+    paired: list[ProcessSamples] = Field(default_factory=list)  # sides: baseline, candidate
+    alone: list[ProcessSamples] = Field(default_factory=list)  # side: candidate
+    baseline_alone: list[ProcessSamples] = Field(default_factory=list)
+    candidate_probes: list[Probe] = Field(default_factory=list)
+    baseline_probes: list[Probe] = Field(default_factory=list)

@@ -1,0 +1,108 @@
+"""The gate's timing loop: sides take turns on the same text, in random order.
+
+In scope: whose turn it is, and the clock. Out of scope: processes, statistics, verdicts.
+"""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from edgekd.gate.records import ProcessSamples
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from random import Random
+
+    from edgekd.bench.session import Session
+
+CALLS_PER_ROUND = 10
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When a process has measured enough: after ``seconds`` and ``min_rounds``, or at a hard limit."""
+
+    seconds: float
+    min_rounds: int
+    max_rounds: int
+    max_seconds: float
+
+    def reached(self, rounds: int, elapsed_s: float) -> bool:
+        """Tell whether to stop."""
+        if rounds >= self.max_rounds or elapsed_s >= self.max_seconds:
+            return True
+        return rounds >= self.min_rounds and elapsed_s >= self.seconds
+
+
+def passes(sessions: Sequence[Session], texts: int, rng: Random) -> Iterator[list[int]]:
+    """Yield rounds of text indexes without end: shuffled passes over all texts, caches as after warm-up at each start.
+
+    A remainder shorter than a round is left out; it is another one in the next pass.
+    """
+    size = min(CALLS_PER_ROUND, texts)
+    order = list(range(texts))
+    while True:
+        rng.shuffle(order)
+        for session in sessions:
+            # NOTE: a session may remember words. Without this a text would be measured with its own words
+            # known.
+            begin_pass = getattr(session, "begin_pass", None)
+            if begin_pass is not None:
+                begin_pass()
+        for start in range(0, texts - size + 1, size):
+            yield order[start : start + size]
+
+
+def _turns(calls: int, sides: int, rng: Random) -> list[int]:
+    """Return which side goes first in each call of a round: each one equally often, in random order."""
+    turns = [call % sides for call in range(calls)]
+    rng.shuffle(turns)
+    return turns
+
+
+def measure_rounds(
+    sessions: Sequence[Session],
+    texts: Sequence[str],
+    stop: Stop,
+    rng: Random,
+    clock: Callable[[], float] = perf_counter,
+) -> ProcessSamples:
+    """Time every session on the same texts, text in to label out, one text at a time.
+
+    Args:
+        sessions: one or two loaded and warm sides.
+        texts: the real mix of lengths.
+        stop: how long to go on.
+        rng: decides the order of texts and of turns.
+        clock: seconds; an argument so that tests can script it.
+    """
+    sides = len(sessions)
+    text_index: list[int] = []
+    round_of: list[int] = []
+    first_side: list[int] = []
+    seconds: list[list[float]] = [[] for _ in sessions]
+    gc.collect()
+    gc.disable()
+    try:
+        started = clock()
+        for number, indexes in enumerate(passes(sessions, len(texts), rng)):
+            if stop.reached(number, clock() - started):
+                break
+            for index, first in zip(indexes, _turns(len(indexes), sides, rng), strict=True):
+                text = [texts[index]]
+                for turn in range(sides):
+                    side = (first + turn) % sides
+                    run = sessions[side].run
+                    t0 = clock()
+                    int(run(text)[0].argmax())  # the label is part of the answer, so it is timed
+                    t1 = clock()
+                    seconds[side].append(t1 - t0)
+                text_index.append(index)
+                round_of.append(number)
+                first_side.append(first)
+    finally:
+        gc.enable()
+    return ProcessSamples(text_index=text_index, round=round_of, first_side=first_side, seconds=seconds)

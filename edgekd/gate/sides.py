@@ -1,0 +1,141 @@
+"""The two sides of a comparison: a bundle that can be measured now, or a stored result that cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekd.bundle import load_bundle
+from edgekd.errors import ConfigError, Incomparable, InvalidArtifact
+from edgekd.results import RESULT_SUFFIX, load_result
+
+if TYPE_CHECKING:
+    from edgekd.bundle import Bundle
+    from edgekd.results import BenchResult
+
+KEEP_THE_BUNDLE = "Keep the baseline's bundle folder and give that instead: it is then measured now, in turns with the candidate."
+
+
+@dataclass(frozen=True)
+class Side:
+    """A candidate or a baseline. Exactly one of ``bundle`` and ``result`` is set."""
+
+    path: Path
+    name: str
+    labels: tuple[str, ...]
+    artifact_hash: str
+    size_bytes: int
+    target: str
+    bundle: Bundle | None = None
+    result: BenchResult | None = None
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What must be equal for two numbers to be comparable."""
+
+    machine: str  # fingerprint
+    target: str
+    data: str  # hash of the evaluation texts and labels
+    threads: int
+
+
+def open_side(path: Path, role: str) -> Side:
+    """Open a bundle folder or a result file.
+
+    Args:
+        path: what the user gave.
+        role: "candidate" or "baseline", for messages.
+
+    Raises:
+        ConfigError: when it is neither.
+        InvalidArtifact: when it is damaged.
+    """
+    if path.is_dir():
+        return side_of_bundle(load_bundle(path), path)
+    if path.is_file() and path.name.endswith(RESULT_SUFFIX):
+        return _side_of_result(load_result(path), path)
+    problem = "is not one" if path.exists() else "does not exist"
+    raise ConfigError(
+        f"The {role} must be a bundle folder or a '*{RESULT_SUFFIX}' file; '{path}' {problem}.",
+        hint="Bundles are below RUN/bundles/TARGET/, results are written by 'edgekd bench'.",
+    )
+
+
+def side_of_bundle(bundle: Bundle, path: Path) -> Side:
+    """Make a side that is measured now."""
+    manifest = bundle.manifest
+    return Side(
+        path=path,
+        name=manifest.name,
+        labels=tuple(manifest.labels),
+        artifact_hash=bundle.artifact_hash,
+        size_bytes=bundle.size_bytes,
+        target=manifest.target,
+        bundle=bundle,
+    )
+
+
+def _side_of_result(result: BenchResult, path: Path) -> Side:
+    return Side(
+        path=path,
+        name=result.variant,
+        labels=tuple(result.quality.labels),
+        artifact_hash=result.artifact_hash,
+        size_bytes=result.size_bytes,
+        target=result.target,
+        result=result,
+    )
+
+
+def conditions_of(result: BenchResult) -> Conditions:
+    """Return the conditions a result was measured under."""
+    return Conditions(result.machine.fingerprint, result.target, result.data_hash, result.threads)
+
+
+def check_conditions(baseline: Conditions, candidate: Conditions) -> None:
+    """Refuse to compare numbers from different conditions.
+
+    Raises:
+        Incomparable: with all differing values of both sides and what to do.
+    """
+    names = {"machine": "machine fingerprint", "target": "target", "data": "data", "threads": "threads"}
+    different = [
+        f"{text}: baseline {getattr(baseline, key)!s:.20}, candidate {getattr(candidate, key)!s:.20}"
+        for key, text in names.items()
+        if getattr(baseline, key) != getattr(candidate, key)
+    ]
+    if different:
+        raise Incomparable(
+            f"The stored result and the other side cannot be compared. They differ in {'; '.join(different)}.",
+            hint=KEEP_THE_BUNDLE,
+        )
+
+
+def check_labels(baseline: Side, candidate: Side) -> None:
+    """Refuse to compare classifiers with different labels; their order may differ.
+
+    Raises:
+        Incomparable: with the labels of both.
+    """
+    if sorted(baseline.labels) != sorted(candidate.labels):
+        raise Incomparable(
+            f"The labels differ: baseline '{baseline.name}' has {', '.join(baseline.labels)}; "
+            f"candidate '{candidate.name}' has {', '.join(candidate.labels)}.",
+            hint="Gate against a baseline that was trained for the same labels.",
+        )
+
+
+def with_artifact(side: Side) -> Side:
+    """Return the bundle behind a result when it is still there unchanged, to be measured now; else the side itself."""
+    result = side.result
+    if result is None or not result.artifact:
+        return side
+    try:
+        bundle = load_bundle(Path(result.artifact))
+    except InvalidArtifact:
+        return side
+    if bundle.artifact_hash != result.artifact_hash:
+        return side
+    return replace(side_of_bundle(bundle, side.path), name=side.name)

@@ -1,0 +1,117 @@
+"""A report as Markdown for GitHub; pictures are SVG files beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgekd.report.evidence import LEGEND
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edgekd.report.decisions import Decision
+    from edgekd.report.model import Report, Section
+    from edgekd.report.table import Cell, Row
+
+HEADINGS = {
+    "accuracy": "accuracy [95 % CI]",
+    "p50_s": "p50 [95 % CI]",
+    "p95_s": "p95 [95 % CI]",
+    "speed_up": "speed-up [95 % CI]",
+    "kd_gain": "KD gain [95 % CI]",
+}
+_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_[]|#~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
+
+
+def escape(text: str) -> str:
+    """Escape text so that GitHub shows it as it is, in a table cell too."""
+    return " ".join(text.split()).translate(_SPECIAL)
+
+
+def cell_text(cell: Cell) -> str:
+    """Write a cell on one line: value, interval, or why there is none."""
+    if cell.missing:
+        return cell.text if cell.text == "-" else f"{cell.text}: {cell.missing}"
+    return f"{cell.text} [{cell.interval}]" if cell.interval else cell.text
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _table(section: Section) -> list[str]:
+    columns = section.table.columns
+    headings = [
+        "variant",
+        "role",
+        "precision",
+        *(HEADINGS.get(c.key, c.heading) for c in columns),
+        "evidence",
+    ]
+    align = ["---"] * 3 + ["---:"] * len(columns) + ["---"]
+
+    def line(row: Row) -> str:
+        dropped = row.result.variant in {d.variant for d in section.decisions if not d.kept}
+        name = f"~~{escape(row.name)}~~" if dropped else f"**{escape(row.name)}**"
+        backend = "" if row.result.backend == "onnxruntime" else f" ({escape(row.result.backend)})"
+        numbers = [escape(cell_text(row.cells[c.key])) for c in columns]
+        role = row.result.role.value + backend
+        return _row([name, role, escape(row.result.precision), *numbers, row.evidence])
+
+    return [_row(headings), _row(align), *(line(row) for row in section.table.rows)]
+
+
+def _bullets(sentences: Sequence[str], otherwise: str) -> list[str]:
+    return [f"- {sentence}" for sentence in sentences] or [otherwise]
+
+
+def _decision(decision: Decision) -> str:
+    verdict = "kept" if decision.kept else "dropped"
+    return (
+        f"**{verdict}** {escape(decision.variant)}: {escape(decision.reason)} ({escape(decision.evidence)})"
+    )
+
+
+def _section(section: Section, pictures: Sequence[tuple[str, str]]) -> list[str]:
+    decisions = [_decision(d) for d in section.decisions]
+    where = escape(section.statement)
+    lines = [f"## {escape(section.heading)}", "", where if section.on_target else f"> **{where}**", ""]
+    lines += [f"**{escape(section.headline[0])}**", ""]
+    for sentence in section.headline[1:]:
+        lines += [escape(sentence), ""]
+    lines += [f"![{caption}]({file})" for caption, file in pictures]
+    lines += ["", *_table(section), "", "### What the teacher brought", ""]
+    lines += _bullets([escape(s) for s in section.gains], "No control was trained, so the gain is unknown.")
+    lines += ["", "### What was kept and what was dropped", ""]
+    lines += _bullets(decisions, "No decision was recorded with these results.")
+    if section.notes:
+        lines += ["", "### Notes", "", *_bullets([escape(note) for note in section.notes], "")]
+    lines += ["", "### How it was measured", "", *_bullets([escape(s) for s in section.method], "")]
+    lines += ["", "### Machine", ""]
+    lines += _bullets([f"{escape(label)}: {escape(value)}" for label, value in section.machine], "")
+    return lines
+
+
+def to_markdown(report: Report, pictures: Mapping[str, Sequence[tuple[str, str]]]) -> str:
+    """Write the report.
+
+    Args:
+        report: what to show.
+        pictures: caption and file name of the pictures of each section, by section name.
+    """
+    measured = f"Measured {escape(report.measured_at)}, edgekd {escape(report.edgekd_version)}."
+    lines = [f"# {escape(report.title)}", "", measured, ""]
+    for section in report.sections:
+        lines += [*_section(section, pictures.get(section.name, ())), ""]
+    lines += ["## What the evidence labels mean", ""]
+    lines += [f"- `{label.value}`: {meaning}" for label, meaning in LEGEND.items()]
+    lines += ["", "## How to reproduce", "", *(f"    {command}" for command in report.commands)]
+    facts = {key: value for key, value in report.run.items() if key != "commands"}
+    if facts:
+        lines += [
+            "",
+            "## Run",
+            "",
+            *(f"- {escape(key)}: {escape(str(value))}" for key, value in facts.items()),
+        ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,199 @@
+"""The table, computed once: raw values with intervals, and the same already rounded and with units.
+
+Every format walks these rows; none rounds or chooses a unit by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgekd.analysis.stats import needed_samples, speed_up, summarize
+from edgekd.report import units
+from edgekd.results import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edgekd.analysis.stats import Estimate, Summary
+    from edgekd.results import BenchResult
+
+
+@dataclass(frozen=True)
+class Column:
+    """A measured quantity. ``key`` carries the unit of the raw value (``p50_s``, ``size_bytes``)."""
+
+    key: str
+    heading: str
+    group: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number: raw, and as text. ``missing`` says why there is none."""
+
+    text: str
+    interval: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant."""
+
+    name: str
+    result: BenchResult
+    summary: Summary
+    cells: dict[str, Cell]
+
+    @property
+    def is_teacher(self) -> bool:
+        """True for the model that the students learned from."""
+        return self.result.role is Role.TEACHER
+
+    @property
+    def evidence(self) -> str:
+        """Where the numbers of this row were measured."""
+        return self.result.evidence.value
+
+
+@dataclass(frozen=True)
+class Table:
+    """All variants of one target; ``reference`` is the row that speed-ups refer to."""
+
+    columns: list[Column]
+    rows: list[Row]
+    reference: Row | None
+
+
+QUALITY, LATENCY, MEMORY, FILE = "Quality", "Latency", "Memory", "File"
+
+COLUMNS = [
+    Column("accuracy", "accuracy", QUALITY, "share of right labels, Wilson interval"),
+    Column("macro_f1", "macro F1", QUALITY, "unweighted mean of the labels' F1"),
+    Column("agreement", "agrees with teacher", QUALITY, "share of texts with the teacher's label"),
+    Column(
+        "kd_gain", "KD gain", QUALITY, "accuracy minus that of the same student trained without the teacher"
+    ),
+    Column("speed_up", "speed-up", LATENCY, "how many times faster than the teacher's ONNX fp32 at p50"),
+    Column("p50_s", "p50", LATENCY, "median latency, text in to label out"),
+    Column("p90_s", "p90", LATENCY, "90 % of calls are faster"),
+    Column("p95_s", "p95", LATENCY, "95 % of calls are faster"),
+    Column("p99_s", "p99", LATENCY, "99 % of calls are faster"),
+    Column("tokenize_p50_s", "tokenize p50", LATENCY, "the part before the model"),
+    Column("infer_p50_s", "infer p50", LATENCY, "the part in the model, up to the label"),
+    Column("load_time_s", "load time", LATENCY, "opening model and tokenizer"),
+    Column("peak_rss_bytes", "peak RSS", MEMORY, "the most memory the process ever had"),
+    Column("steady_rss_bytes", "steady RSS", MEMORY, "memory of the process after all calls"),
+    Column("size_bytes", "size", FILE, "everything that must be shipped"),
+    Column("parameters", "parameters", FILE, "weights of the model"),
+]
+
+
+def _missing(reason: str, *, blank: bool = False) -> Cell:
+    return Cell(units.BLANK if blank else units.MISSING, missing=reason)
+
+
+def _estimate(
+    estimate: Estimate | None,
+    text: Callable[[float, float, float], str],
+    interval: Callable[[float, float, float], str],
+    reason: str,
+) -> Cell:
+    if estimate is None:
+        return _missing(reason)
+    e = estimate
+    bounds = (e.value, e.low, e.high)
+    return Cell(text(*bounds), interval(*bounds), e.value, e.low, e.high, e.n)
+
+
+def _duration(estimate: Estimate | None, reason: str) -> Cell:
+    return _estimate(estimate, units.duration, units.duration_interval, reason)
+
+
+def _share(estimate: Estimate | None, reason: str) -> Cell:
+    return _estimate(estimate, units.percent, lambda _, low, high: units.percent_interval(low, high), reason)
+
+
+def _too_few(samples: int, q: float) -> str:
+    return f"{samples} samples, needs {needed_samples(q)}"
+
+
+def _plain(value: float | None, text: Callable[[float], str], reason: str = "not recorded") -> Cell:
+    return _missing(reason) if value is None else Cell(text(value), value=value)
+
+
+def _gain(row_is_teacher: bool, estimate: Estimate | None) -> Cell:
+    if row_is_teacher:
+        return _missing("the teacher itself", blank=True)
+    if estimate is None:
+        return _missing("no control was trained")
+    e = estimate
+    interval = units.points_interval(e.low, e.high)
+    return Cell(units.points(e.value), interval, e.value, e.low, e.high, e.n)
+
+
+def _speed_up(result: BenchResult, reference: BenchResult | None) -> Cell:
+    if reference is None:
+        return _missing("no teacher was measured")
+    if result is reference:
+        return Cell(units.ratio(1.0), value=1.0)
+    found = speed_up(reference, result)
+    return _estimate(found, units.ratio, units.ratio_interval, _too_few(len(result.samples.total_s), 0.5))
+
+
+def _cells(result: BenchResult, summary: Summary, reference: BenchResult | None) -> dict[str, Cell]:
+    n = summary.samples
+    no_labels = "the texts have no labels"
+    f1 = summary.macro_f1
+    return {
+        "accuracy": _share(summary.accuracy, no_labels),
+        "macro_f1": _missing(no_labels) if f1 is None else Cell(units.percent(f1), value=f1),
+        "agreement": _share(summary.agreement, "no teacher was measured"),
+        "kd_gain": _gain(result.role is Role.TEACHER, summary.control_gain),
+        "speed_up": _speed_up(result, reference),
+        "p50_s": _duration(summary.p50, _too_few(n, 0.5)),
+        "p90_s": _duration(summary.p90, _too_few(n, 0.9)),
+        "p95_s": _duration(summary.p95, _too_few(n, 0.95)),
+        "p99_s": _duration(summary.p99, _too_few(n, 0.99)),
+        "tokenize_p50_s": _duration(summary.tokenize_p50, _too_few(n, 0.5)),
+        "infer_p50_s": _duration(summary.infer_p50, _too_few(n, 0.5)),
+        "load_time_s": _plain(summary.load_time_s, units.duration),
+        "peak_rss_bytes": _plain(summary.peak_rss_bytes, units.size),
+        "steady_rss_bytes": _plain(summary.steady_rss_bytes, units.size),
+        "size_bytes": _plain(summary.size_bytes, units.size),
+        "parameters": _plain(result.parameters, units.count),
+    }
+
+
+def reference_of(results: Sequence[BenchResult]) -> BenchResult | None:
+    """Return the teacher's ONNX fp32 result, or the nearest there is: any teacher, fp32 before int8."""
+    teachers = [r for r in results if r.role is Role.TEACHER]
+    return min(teachers, key=lambda r: (r.backend != "onnxruntime", r.precision != "fp32"), default=None)
+
+
+def _names(results: Sequence[BenchResult]) -> list[str]:
+    """Return variant names; those that occur twice carry the time of their measurement."""
+    variants = [r.variant for r in results]
+    return [r.variant if variants.count(r.variant) == 1 else f"{r.variant} ({r.created_at})" for r in results]
+
+
+def build_table(results: Sequence[BenchResult]) -> Table:
+    """Compute the rows of one target: the teacher first, then the others from slow to fast."""
+    reference = reference_of(results)
+    rows = []
+    for name, result in zip(_names(results), results, strict=True):
+        summary = summarize(result)
+        rows.append(Row(name, result, summary, _cells(result, summary, reference)))
+
+    def order(row: Row) -> tuple[bool, bool, float, str]:
+        p50 = row.cells["p50_s"].value
+        return (row.result is not reference, not row.is_teacher, -(p50 or 0.0), row.name)
+
+    rows.sort(key=order)
+    return Table(COLUMNS, rows, next((row for row in rows if row.result is reference), None))

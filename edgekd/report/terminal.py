@@ -1,0 +1,112 @@
+"""The table of a section for the terminal: the columns that fit, intervals below the numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from edgekd.report.model import Report, Section
+    from edgekd.report.table import Cell, Row
+
+# In the order of the report; the number is what to give up first when the terminal is narrow.
+SHOWN = {
+    "accuracy": 0,
+    "agreement": 4,
+    "kd_gain": 5,
+    "speed_up": 1,
+    "p50_s": 0,
+    "p95_s": 2,
+    "p99_s": 8,
+    "tokenize_p50_s": 7,
+    "infer_p50_s": 7,
+    "peak_rss_bytes": 3,
+    "steady_rss_bytes": 9,
+    "size_bytes": 1,
+}
+SHORT = {"agreement": "agrees", "tokenize_p50_s": "tokenize", "infer_p50_s": "infer"}
+GAP = 2
+
+
+def _cell(cell: Cell) -> Text:
+    if cell.missing:
+        return Text(cell.text, style="dim")
+    text = Text(cell.text)
+    if cell.interval:
+        text.append(f"\n{cell.interval}", style="dim")
+    return text
+
+
+def _name(row: Row, dropped: bool) -> Text:
+    text = Text(row.name, style="strike dim" if dropped else "bold" if not row.is_teacher else "bold cyan")
+    text.append(f"\n{row.result.role.value}, {row.result.precision}", style="dim not bold not strike")
+    if row.result.backend != "onnxruntime":
+        text.append(f", {row.result.backend}", style="dim not bold not strike")
+    return text
+
+
+def _width(cells: list[Text], heading: str) -> int:
+    return max([len(heading), *(len(line) for cell in cells for line in cell.plain.split("\n"))])
+
+
+def section_table(section: Section, width: int) -> Table:
+    """Build the table with as many columns as ``width`` characters hold."""
+    dropped = {d.variant for d in section.decisions if not d.kept}
+    rows = section.table.rows
+    names = [_name(row, row.result.variant in dropped) for row in rows]
+    evidence = [Text(row.evidence, style="dim") for row in rows]
+    columns = {
+        c.key: (SHORT.get(c.key, c.heading), [_cell(row.cells[c.key]) for row in rows])
+        for c in section.table.columns
+        if c.key in SHOWN
+    }
+    used = _width(names, "variant") + _width(evidence, "evidence") + 2 * GAP
+    kept = set()
+    for key in sorted(columns, key=lambda k: SHOWN[k]):
+        needed = _width(columns[key][1], columns[key][0]) + GAP
+        if used + needed <= width:
+            used += needed
+            kept.add(key)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, GAP, 0, 0), collapse_padding=True)
+    table.add_column("variant", no_wrap=True)
+    for key in columns:
+        if key in kept:
+            table.add_column(columns[key][0], justify="right", no_wrap=True)
+    table.add_column("evidence")
+    for i, name in enumerate(names):
+        table.add_row(name, *(cells[i] for key, (_, cells) in columns.items() if key in kept), evidence[i])
+    return table
+
+
+def render(report: Report, width: int) -> RenderableType:
+    """Return the report for a terminal of ``width`` characters: headline, tables, gains, what was dropped."""
+    parts: list[RenderableType] = []
+    for section in report.sections:
+        parts.append(Text(section.heading, style="bold"))
+        parts.append(Text(section.statement, style="dim" if section.on_target else "yellow"))
+        parts += [Text(sentence) for sentence in section.headline]
+        parts.append(section_table(section, width))
+        parts += [Text(sentence) for sentence in section.gains]
+        parts += [Text(f"Dropped {d.variant}: {d.reason}") for d in section.decisions if not d.kept]
+        parts.append(Text(_small_print(section), style="dim"))
+        parts.append(Text(""))
+    return Group(*parts)
+
+
+def _small_print(section: Section) -> str:
+    missing = dict.fromkeys(
+        f"{SHORT.get(c.key, c.heading)} {cell.text}: {cell.missing}"
+        for c in section.table.columns
+        for row in section.table.rows
+        if c.key in SHOWN and (cell := row.cells[c.key]).missing and cell.text != "-"
+    )
+    lines = ["Below each number: its 95 % interval."]
+    if section.table.reference:
+        lines.append(f"Speed-up refers to {section.table.reference.name}.")
+    return " ".join([*lines, *(f"{reason}." for reason in missing)])

@@ -1,0 +1,140 @@
+"""Numbers as text: the only place that rounds. Decimal units; significant digits follow the interval."""
+
+from __future__ import annotations
+
+import math
+
+_TIME_STEPS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "\u00b5s"), (1e-9, "ns"))
+_BYTE_STEPS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
+_COUNT_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+MISSING = "n/a"
+BLANK = "-"
+
+
+def _decimals_for(value: float, half_width: float | None) -> int:
+    """Return decimals that show two digits of the uncertainty, and three significant digits at most.
+
+    Without an interval three significant digits are shown.
+    """
+    if value == 0:
+        return 0
+    significant = 2 - math.floor(math.log10(abs(value)))
+    if half_width is None or half_width <= 0:
+        return max(0, significant)
+    return max(0, min(1 - math.floor(math.log10(half_width)), significant))
+
+
+def number(value: float, half_width: float | None = None) -> str:
+    """Write a number with as many digits as its interval supports."""
+    return f"{value:,.{_decimals_for(value, half_width)}f}"
+
+
+def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> tuple[float, str]:
+    for factor, unit in steps:
+        # 0.9995 and above prints as 1.00 of the larger unit, never as 1,000 of the smaller.
+        if abs(value) >= factor * 0.9995:
+            return factor, unit
+    return steps[-1]
+
+
+def _with_unit(text: str, unit: str) -> str:
+    return f"{text} {unit}" if unit else text
+
+
+def duration(value_s: float, low_s: float | None = None, high_s: float | None = None) -> str:
+    """Write seconds in the unit that fits, digits by the interval."""
+    factor, unit = _scaled(value_s, _TIME_STEPS)
+    half = None if low_s is None or high_s is None else (high_s - low_s) / 2 / factor
+    return _with_unit(number(value_s / factor, half), unit)
+
+
+def duration_interval(value_s: float, low_s: float, high_s: float) -> str:
+    """Write the interval of a duration in the unit of the value, without repeating the unit."""
+    factor, _ = _scaled(value_s, _TIME_STEPS)
+    half = (high_s - low_s) / 2 / factor
+    decimals = _decimals_for(value_s / factor, half)
+    return f"{low_s / factor:,.{decimals}f} to {high_s / factor:,.{decimals}f}"
+
+
+def size(value_bytes: float) -> str:
+    """Write bytes in decimal units."""
+    factor, unit = _scaled(value_bytes, _BYTE_STEPS)
+    return _with_unit(number(value_bytes / factor) if factor > 1 else f"{value_bytes:,.0f}", unit)
+
+
+def short_duration(value_s: float) -> str:
+    """Write a round duration without trailing zeros, for axes and limits."""
+    factor, unit = _scaled(value_s, _TIME_STEPS)
+    return _with_unit(f"{value_s / factor:.3g}", unit)
+
+
+def short_size(value_bytes: float) -> str:
+    """Write a round size without trailing zeros, for axes and limits."""
+    factor, unit = _scaled(value_bytes, _BYTE_STEPS)
+    return _with_unit(f"{value_bytes / factor:.3g}", unit)
+
+
+def count(value: float) -> str:
+    """Write a count with k, M or G."""
+    factor, unit = _scaled(value, _COUNT_STEPS)
+    return _with_unit(number(value / factor) if factor > 1 else f"{value:,.0f}", unit)
+
+
+def percent(share: float, low: float | None = None, high: float | None = None) -> str:
+    """Write a share as a percentage with one decimal, or two when the interval is narrower than a tenth."""
+    narrow = low is not None and high is not None and (high - low) < 0.001
+    return f"{100 * share:.{2 if narrow else 1}f} %"
+
+
+def percent_interval(low: float, high: float) -> str:
+    """Write the interval of a percentage without repeating the sign."""
+    decimals = 2 if high - low < 0.001 else 1
+    return f"{100 * low:.{decimals}f} to {100 * high:.{decimals}f}"
+
+
+def points(difference: float) -> str:
+    """Write a difference of two shares in percentage points, always with its sign."""
+    rounded = round(100 * difference, 1)
+    return f"{rounded:+.1f} pt" if rounded else "0.0 pt"
+
+
+def points_amount(difference: float) -> str:
+    """Write the size of a difference in percentage points, in words and without a sign."""
+    return f"{abs(100 * difference):.1f} points"
+
+
+def points_interval(low: float, high: float) -> str:
+    """Write the interval of a difference in percentage points."""
+    return f"{100 * low:+.1f} to {100 * high:+.1f}"
+
+
+def ratio(value: float, low: float | None = None, high: float | None = None) -> str:
+    """Write a factor, digits by the interval."""
+    half = None if low is None or high is None else (high - low) / 2
+    if half is None:
+        return f"{value:.2g}x" if value < 10 else f"{value:,.0f}x"
+    return f"{number(value, half)}x"
+
+
+def ratio_interval(value: float, low: float, high: float) -> str:
+    """Write the interval of a factor."""
+    decimals = _decimals_for(value, (high - low) / 2)
+    return f"{low:,.{decimals}f} to {high:,.{decimals}f}"
+
+
+def frequency(value_hz: float) -> str:
+    """Write a clock rate in GHz."""
+    return f"{value_hz / 1e9:.3g} GHz"
+
+
+def rate(value_bytes_per_s: float) -> str:
+    """Write a memory rate in decimal bytes a second."""
+    return f"{size(value_bytes_per_s)}/s"
+
+
+def binary_size(value_bytes: int) -> str:
+    """Write a cache or memory size in powers of 1024, as data sheets do."""
+    for factor, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if value_bytes >= factor:
+            return f"{value_bytes / factor:.3g} {unit}"
+    return f"{value_bytes} B"

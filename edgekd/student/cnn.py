@@ -1,0 +1,74 @@
+"""``cnn``: convolutions over token embeddings, maximum over time (Kim 2014, arXiv 1408.5882)."""
+
+from __future__ import annotations
+
+from dataclasses import field
+
+import torch
+from torch import nn
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from edgekd.student.base import classification_loss
+
+
+class CnnConfig(PreTrainedConfig):
+    """Sizes of a ``cnn`` student."""
+
+    model_type = "edgekd-cnn"
+
+    vocab_size: int = 30522
+    embedding_dim: int = 128
+    filters: int = 96
+    widths: list[int] = field(default_factory=lambda: [2, 3, 4])
+    dropout: float = 0.2
+    pad_token_id: int | None = 0
+
+
+class CnnForSequenceClassification(PreTrainedModel):
+    """One convolution per filter width, ReLU, masked maximum over time, linear classifier."""
+
+    config_class = CnnConfig
+    base_model_prefix = "cnn"
+    main_input_name = "input_ids"
+
+    def __init__(self, config: CnnConfig) -> None:
+        super().__init__(config)
+        self.embeddings = nn.Embedding(config.vocab_size, config.embedding_dim)
+        self.pads = [nn.ConstantPad1d(((width - 1) // 2, width // 2), 0.0) for width in config.widths]
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(config.embedding_dim, config.filters, width) for width in config.widths
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.classifier = nn.Linear(config.filters * len(config.widths), config.num_labels)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the token embeddings."""
+        return self.embeddings
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, (nn.Linear, nn.Conv1d)):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.1)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        labels: torch.Tensor | None = None,
+        **_: object,
+    ) -> SequenceClassifierOutput:
+        """Return logits of shape ``(batch, num_labels)``; ids and mask are ``(batch, sequence)``."""
+        mask = attention_mask.unsqueeze(1).to(self.classifier.weight.dtype)
+        # NOTE: padded positions are zeroed before the convolution and again after the ReLU. A text therefore sees
+        # zeros beyond its ends whether it is alone or padded in a batch, and its logits do not depend on the batch.
+        embedded = self.dropout(self.embeddings(input_ids)).transpose(1, 2) * mask
+        pooled = [
+            (torch.relu(convolution(pad(embedded))) * mask).amax(dim=2)
+            for pad, convolution in zip(self.pads, self.convolutions, strict=True)
+        ]
+        logits = self.classifier(self.dropout(torch.cat(pooled, dim=1)))
+        return SequenceClassifierOutput(loss=classification_loss(logits, labels), logits=logits)

@@ -1,0 +1,161 @@
+"""Open an encoder or classifier: a folder, a hub id, or a pinned asset. Safetensors only, no remote code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from edgekd.assets import get_asset
+from edgekd.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from edgekd.config import TeacherConfig
+    from edgekd.progress import Progress
+    from edgekd.tasks import Task
+
+ASSET_PREFIX = "asset:"
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A classifier with its tokenizer."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    max_length: int
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label names in the order of the logits."""
+        names = self.model.config.id2label
+        return tuple(names[index] for index in range(self.model.config.num_labels))
+
+
+def resolve_model(source: str, progress: Progress) -> str:
+    """Return a folder or a hub id that transformers can open.
+
+    Raises:
+        ConfigError: when something that looks like a path does not exist or has no model in it.
+    """
+    if source.startswith(ASSET_PREFIX):
+        progress.say(f"Base model: {source}")
+        return str(get_asset(source.removeprefix(ASSET_PREFIX)))
+    path = Path(source).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ConfigError(f"'{source}' has no config.json, so it is not a model folder.")
+        if not list(path.glob("*.safetensors")):
+            raise ConfigError(
+                f"'{source}' has no *.safetensors weights; pickled weights are not read because they can run code.",
+                hint="Convert it once: model.save_pretrained(folder) writes safetensors.",
+            )
+        return str(path)
+    if path.exists() or source.startswith((".", "/", "~")) or source.count("/") > 1:
+        raise ConfigError(
+            f"Model folder '{source}' does not exist.",
+            hint="Give a folder with config.json and model.safetensors, a hub id (org/name), or asset:NAME.",
+        )
+    return source
+
+
+def _from_hub(load: Any, source: str, **options: Any) -> Any:
+    """Call a ``from_pretrained``; explain a failure."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        return load(source, **options)
+    except (OSError, ValueError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"Cannot open the model '{source}': {first_line}",
+            hint="Give a local folder, a hub id that this machine can reach, or asset:all-MiniLM-L6-v2.",
+        ) from error
+
+
+def load_tokenizer(source: str) -> PreTrainedTokenizerFast:
+    """Open a fast tokenizer; a slow one is refused because bundles need ``tokenizer.json``."""
+    tokenizer = _from_hub(AutoTokenizer.from_pretrained, source, trust_remote_code=False)
+    if not tokenizer.is_fast:
+        raise ConfigError(
+            f"The tokenizer of '{source}' has no fast version (tokenizer.json), which the bundle needs."
+        )
+    return tokenizer
+
+
+def load_for_training(config: TeacherConfig, task: Task, progress: Progress) -> Teacher:
+    """Open an encoder with a fresh classification head for the task's labels."""
+    source = resolve_model(config.model, progress)
+    torch.manual_seed(config.seed)
+    model = _from_hub(
+        AutoModelForSequenceClassification.from_pretrained,
+        source,
+        num_labels=task.num_outputs,
+        id2label=dict(enumerate(task.labels)),
+        label2id={label: index for index, label in enumerate(task.labels)},
+        ignore_mismatched_sizes=True,
+        use_safetensors=True,
+        trust_remote_code=config.trust_remote_code,
+        attn_implementation="sdpa",
+    )
+    tokenizer = load_tokenizer(source)
+    return Teacher(model, tokenizer, _checked_length(config.max_length, model.config))
+
+
+def load_classifier(folder: str | Path, max_length: int, progress: Progress) -> Teacher:
+    """Open a fine-tuned classifier as it is."""
+    source = resolve_model(str(folder), progress)
+    config = _from_hub(AutoConfig.from_pretrained, source, trust_remote_code=False)
+    architectures = config.architectures or []
+    if not any(name.endswith("ForSequenceClassification") for name in architectures):
+        raise ConfigError(
+            f"'{folder}' is not a text classifier (architecture: {', '.join(architectures) or 'unknown'}).",
+            hint="Fine-tune it first: edgekd teach --model ... --out FOLDER",
+        )
+    model = _from_hub(
+        AutoModelForSequenceClassification.from_pretrained, source, use_safetensors=True, trust_remote_code=False
+    )
+    return Teacher(model.eval(), load_tokenizer(source), _checked_length(max_length, model.config))
+
+
+def _checked_length(max_length: int, config: Any) -> int:
+    limit = getattr(config, "max_position_embeddings", None)
+    if limit is not None and max_length > limit:
+        raise ConfigError(f"teacher.max_length {max_length} is more than the model's {limit} positions.")
+    return max_length
+
+
+def check_labels(teacher: Teacher, task: Task, where: str) -> None:
+    """Check that the teacher predicts the data's labels, in the same order.
+
+    Raises:
+        DataError: listing both.
+    """
+    if teacher.labels == task.labels:
+        return
+    if set(teacher.labels) == set(task.labels):
+        hint = f"Give the data's labels in the teacher's order: data.labels: [{', '.join(teacher.labels)}]"
+    else:
+        hint = "Use a teacher that was fine-tuned on these labels, or rename the labels in the data."
+    raise DataError(
+        f"The teacher '{where}' predicts [{', '.join(teacher.labels)}], but the data has "
+        f"[{', '.join(task.labels)}].",
+        hint=hint,
+    )
+
+
+def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Return token ids with special tokens, truncated to ``max_length``, one list a text."""
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.no_padding()
+    backend.enable_truncation(max_length)
+    return [encoding.ids for encoding in backend.encode_batch_fast(list(texts))]

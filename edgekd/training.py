@@ -1,0 +1,290 @@
+"""One training loop for teachers, students and controls: ``transformers.Trainer`` with our loss and our data.
+
+Data flow: encoded texts (+ labels, + teacher logits) -> Trainer -> the model that was best on validation.
+A killed run goes on from its last complete checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.utils import logging as transformers_logging
+
+from edgekd.student.losses import IGNORE_INDEX, distillation_loss
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from transformers import PreTrainedModel
+
+    from edgekd.config import LossKind
+    from edgekd.progress import Progress
+
+CHECKPOINT_FILES = ("trainer_state.json", "model.safetensors", "optimizer.pt", "scheduler.pt")
+
+
+class EncodedTexts(torch.utils.data.Dataset[dict[str, Any]]):
+    """Token ids with a label each (``IGNORE_INDEX``: none) and, for distillation, the teacher's logits.
+
+    Args:
+        input_ids: one list of token ids a text.
+        labels: one label index a text.
+        teacher_logits: shape ``(texts, num_labels)``, or None.
+    """
+
+    def __init__(
+        self,
+        input_ids: Sequence[Sequence[int]],
+        labels: Sequence[int],
+        teacher_logits: np.ndarray[Any, Any] | None = None,
+    ) -> None:
+        if len(input_ids) != len(labels) or (
+            teacher_logits is not None and len(teacher_logits) != len(labels)
+        ):
+            raise ValueError("texts, labels and teacher logits differ in number")
+        self.input_ids = input_ids
+        self.labels = labels
+        self.teacher_logits = teacher_logits
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        item: dict[str, Any] = {"input_ids": self.input_ids[index], "labels": self.labels[index]}
+        if self.teacher_logits is not None:
+            item["teacher_logits"] = self.teacher_logits[index]
+        return item
+
+
+class PadToLongest:
+    """Collate texts into tensors, padded to the longest of the batch."""
+
+    def __init__(self, pad_token_id: int) -> None:
+        self.pad_token_id = pad_token_id
+
+    def __call__(self, items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Return ``input_ids``, ``attention_mask`` (batch, longest), ``labels`` and perhaps ``teacher_logits``."""
+        longest = max(len(item["input_ids"]) for item in items)
+        ids = np.full((len(items), longest), self.pad_token_id, dtype=np.int64)
+        mask = np.zeros((len(items), longest), dtype=np.int64)
+        for row, item in enumerate(items):
+            length = len(item["input_ids"])
+            ids[row, :length] = item["input_ids"]
+            mask[row, :length] = 1
+        batch = {
+            "input_ids": torch.from_numpy(ids),
+            "attention_mask": torch.from_numpy(mask),
+            "labels": torch.tensor([item["labels"] for item in items]),
+        }
+        if "teacher_logits" in items[0]:
+            batch["teacher_logits"] = torch.from_numpy(np.stack([item["teacher_logits"] for item in items]))
+        return batch
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss: ``alpha * CE(student, y) + beta * L_teacher``. Without teacher logits it is the cross entropy."""
+
+    kind: LossKind = "soft"
+    alpha: float = 0.1
+    beta: float = 0.9
+    temperature: float = 2.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train."""
+
+    epochs: int
+    learning_rate: float
+    batch_size: int
+    warmup_ratio: float
+    weight_decay: float
+    patience: int  # evaluations without improvement before stopping
+    seed: int
+    evaluations_per_epoch: int = 1
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What a training run did."""
+
+    best_validation_accuracy: float
+    steps: int
+    epochs: float
+    duration_s: float  # of this process; less than the whole when the run was resumed
+    resumed_from_step: int
+
+
+class DistillationTrainer(Trainer):  # type: ignore[misc]
+    """Trainer whose loss mixes true labels and precomputed teacher logits."""
+
+    def __init__(self, *args: Any, objective: Objective, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.objective = objective
+
+    def compute_loss(
+        self, model: PreTrainedModel, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
+    ) -> Any:
+        """Return the loss of one batch."""
+        inputs = dict(inputs)
+        teacher_logits = inputs.pop("teacher_logits", None)
+        labels = inputs.pop("labels")
+        outputs = model(**inputs)
+        if teacher_logits is None:
+            loss = torch.nn.functional.cross_entropy(outputs.logits, labels, ignore_index=IGNORE_INDEX)
+        else:
+            goal = self.objective
+            loss = distillation_loss(
+                outputs.logits,
+                labels,
+                teacher_logits,
+                kind=goal.kind,
+                alpha=goal.alpha,
+                beta=goal.beta,
+                temperature=goal.temperature,
+            )
+        return (loss, outputs) if return_outputs else loss
+
+
+class _ShowProgress(TrainerCallback):  # type: ignore[misc]
+    def __init__(self, progress: Progress, description: str) -> None:
+        self.progress, self.description, self.note = progress, description, ""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.progress.start(self.description, state.max_steps)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.progress.update(state.global_step, self.note)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:
+        self.note = f"validation accuracy {metrics['eval_accuracy']:.3f}"
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.progress.finish(f"best validation accuracy {state.best_metric or 0:.3f}")
+
+
+def _accuracy(prediction: Any) -> dict[str, float]:
+    return {"accuracy": float((prediction.predictions.argmax(axis=-1) == prediction.label_ids).mean())}
+
+
+def last_complete_checkpoint(work: Path) -> Path | None:
+    """Return the newest checkpoint that was written to its end; half-written ones are removed."""
+    found = sorted(work.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]), reverse=True)
+    for folder in found:
+        try:
+            complete = all((folder / name).is_file() for name in CHECKPOINT_FILES)
+            json.loads((folder / CHECKPOINT_FILES[0]).read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError):
+            complete = False
+        if complete:
+            return folder
+        shutil.rmtree(folder)
+    return None
+
+
+def train(
+    model: PreTrainedModel,
+    train_set: EncodedTexts,
+    validation_set: EncodedTexts,
+    *,
+    objective: Objective,
+    schedule: Schedule,
+    work: Path,
+    description: str,
+    progress: Progress,
+) -> TrainingOutcome:
+    """Train in place, leaving ``model`` with the weights that were best on validation.
+
+    Checkpoints go to ``work``; when it holds a complete one, training goes on from there. A GPU is used when there is
+    one, in bf16 where it supports that.
+    """
+    transformers_logging.set_verbosity_error()
+    cuda = torch.cuda.is_available()
+    steps_per_epoch = -(-len(train_set) // schedule.batch_size)
+    every = max(1, steps_per_epoch // schedule.evaluations_per_epoch)
+    checkpoint = last_complete_checkpoint(work)
+    arguments = TrainingArguments(
+        output_dir=str(work),
+        num_train_epochs=schedule.epochs,
+        learning_rate=schedule.learning_rate,
+        per_device_train_batch_size=schedule.batch_size,
+        per_device_eval_batch_size=max(64, schedule.batch_size),
+        warmup_steps=int(schedule.warmup_ratio * steps_per_epoch * schedule.epochs),
+        weight_decay=schedule.weight_decay,
+        lr_scheduler_type="linear",
+        eval_strategy="steps",
+        save_strategy="steps",
+        eval_steps=every,
+        save_steps=every,
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="accuracy",
+        greater_is_better=True,
+        train_sampling_strategy="group_by_length",
+        remove_unused_columns=False,
+        label_names=["labels"],
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=schedule.seed,
+        use_cpu=not cuda,
+        bf16=cuda and torch.cuda.is_bf16_supported(),
+        dataloader_pin_memory=cuda,
+    )
+    trainer = DistillationTrainer(
+        model=model,
+        args=arguments,
+        objective=objective,
+        train_dataset=train_set,
+        eval_dataset=validation_set,
+        data_collator=PadToLongest(model.config.pad_token_id or 0),
+        compute_metrics=_accuracy,
+        callbacks=[
+            _ShowProgress(progress, description),
+            EarlyStoppingCallback(early_stopping_patience=schedule.patience),
+        ],
+    )
+    trainer.remove_callback(PrinterCallback)
+    started = time.monotonic()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    state = trainer.state
+    return TrainingOutcome(
+        best_validation_accuracy=float(state.best_metric or 0.0),
+        steps=int(state.global_step),
+        epochs=float(state.epoch or 0.0),
+        duration_s=time.monotonic() - started,
+        resumed_from_step=int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0,
+    )
+
+
+@torch.inference_mode()
+def predict_logits(
+    model: PreTrainedModel,
+    input_ids: Sequence[Sequence[int]],
+    *,
+    batch_size: int = 64,
+    pad_token_id: int = 0,
+) -> np.ndarray[Any, Any]:
+    """Return float32 logits ``(texts, num_labels)`` in the order of the texts; batches are sorted by length."""
+    model.eval()
+    device = next(model.parameters()).device
+    collate = PadToLongest(pad_token_id)
+    logits = np.empty((len(input_ids), model.config.num_labels), dtype=np.float32)
+    order = sorted(range(len(input_ids)), key=lambda i: len(input_ids[i]))
+    for first in range(0, len(order), batch_size):
+        rows = order[first : first + batch_size]
+        batch = collate([{"input_ids": input_ids[i], "labels": 0} for i in rows])
+        outputs = model(
+            input_ids=batch["input_ids"].to(device), attention_mask=batch["attention_mask"].to(device)
+        )
+        logits[rows] = outputs.logits.float().cpu().numpy()
+    return logits
