@@ -157,9 +157,7 @@ def load_profiles(extra: Path | None = None) -> dict[str, DeviceProfile]:
     files = sorted(_shipped_folder().glob("*.yaml"))
     if extra is not None:
         if not extra.exists():
-            raise ConfigError(
-                f"--devices '{extra}' does not exist.", hint="Give a YAML file or a folder of them."
-            )
+            raise ConfigError(f"--devices '{extra}' does not exist.", hint="Give a YAML file or a folder of them.")
         files += sorted(extra.glob("*.yaml")) if extra.is_dir() else [extra]
     profiles = (load_profile_file(path) for path in files)
     return {profile.name: profile for profile in profiles}

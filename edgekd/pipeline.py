@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgekd.artifacts import folder_lock, hash_files, hash_json, read_json, write_text_atomic
 from edgekd.bundle import TOKENIZER_FILE
-from edgekd.data.prepare import prepare, save_data
+from edgekd.data.prepare import prepare
+from edgekd.data.store import save_data
 from edgekd.data.transfer import transfer_texts
 from edgekd.publish import ExportedModel, publish_bundles
 from edgekd.recipe import dump_recipe
@@ -52,9 +53,7 @@ class DistillOutcome:
     students: dict[str, dict[str, Any]] = field(default_factory=dict)  # train record of each student
 
 
-def distill(
-    recipe: Recipe, out: Path, profiles: Sequence[DeviceProfile], progress: Progress
-) -> DistillOutcome:
+def distill(recipe: Recipe, out: Path, profiles: Sequence[DeviceProfile], progress: Progress) -> DistillOutcome:
     """Build verified bundles of every student for every target.
 
     Raises:
@@ -287,4 +286,3 @@ def _source_hash(source: str) -> str:
     if not path.is_dir():
         return source
     return hash_json(hash_files(path))
-

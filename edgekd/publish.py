@@ -1,7 +1,7 @@
 """From trained models to verified bundles: export, parity, int8, manifest.
 
-Data flow: model folder -> ``exports/NAME-opsetN/model.onnx`` (checked against torch) -> int8 graph in the target's flavour
-(checked against fp32) -> ``bundles/TARGET/NAME-PRECISION/`` with tokenizer, configuration and manifest.
+Data flow: model folder -> ``exports/NAME-opsetN/model.onnx`` (checked against torch) -> int8 graph in the target's
+flavour (checked against fp32) -> ``bundles/TARGET/NAME-PRECISION/`` with tokenizer, configuration and manifest.
 """
 
 from __future__ import annotations
@@ -148,9 +148,7 @@ class _Publisher:
         tokenizer.no_padding()
         tokenizer.enable_truncation(self.recipe.teacher.max_length)
         ids = [encoding.ids for encoding in tokenizer.encode_batch(list(self.data.validation.texts))]
-        return [
-            ids[i] for i in spread_over_lengths([len(x) for x in ids], self.recipe.export.parity_texts)
-        ]
+        return [ids[i] for i in spread_over_lengths([len(x) for x in ids], self.recipe.export.parity_texts)]
 
     # int8
 
@@ -175,9 +173,7 @@ class _Publisher:
             try:
                 with recorded(target, "quantize", inputs), publish_folder(target) as building:
                     quantize_dynamic_int8(fp32 / MODEL_FILE, building / MODEL_FILE, flavour)
-                    parity = compare_logits(
-                        expected, graph_logits(building / MODEL_FILE, ids, pad_token_id=pad)
-                    )
+                    parity = compare_logits(expected, graph_logits(building / MODEL_FILE, ids, pad_token_id=pad))
                     write_json_atomic(building / PARITY_FILE, parity.model_dump())
             except InvalidArtifact as error:
                 self.progress.finish("dropped")

@@ -46,7 +46,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 
 def apply_settings(raw: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
-    """Return ``raw`` with ``a.b=value`` settings applied; values are YAML, list items are numbers (``students.0.epochs``).
+    """Return ``raw`` with ``a.b=value`` settings applied; values are YAML, list items numbers (``students.0.epochs``).
 
     Raises:
         ConfigError: when a setting has no ``=`` or its path goes through something that is no section.
@@ -68,10 +68,7 @@ def _put(node: Any, keys: list[str], value: Any, setting: str) -> None:
     *parents, last = keys
     try:
         for key in parents:
-            if isinstance(node, list):
-                node = node[int(key)]
-            else:
-                node = node.setdefault(key, {})
+            node = node[int(key)] if isinstance(node, list) else node.setdefault(key, {})
         if isinstance(node, list):
             node[int(last)] = value
         else:
@@ -91,7 +88,8 @@ def resolve(raw: dict[str, Any], *, source: str) -> Recipe:
     except ValidationError as error:
         lines = [_describe(details) for details in error.errors()]
         raise ConfigError(
-            f"{source} is not a valid recipe:\n  " + "\n  ".join(lines), hint="See docs/recipe.md for all keys."
+            f"{source} is not a valid recipe:\n  " + "\n  ".join(lines),
+            hint="See docs/recipe.md for all keys.",
         ) from error
 
 

@@ -46,9 +46,7 @@ class EncodedTexts(torch.utils.data.Dataset[dict[str, Any]]):
         labels: Sequence[int],
         teacher_logits: np.ndarray[Any, Any] | None = None,
     ) -> None:
-        if len(input_ids) != len(labels) or (
-            teacher_logits is not None and len(teacher_logits) != len(labels)
-        ):
+        if len(input_ids) != len(labels) or (teacher_logits is not None and len(teacher_logits) != len(labels)):
             raise ValueError("texts, labels and teacher logits differ in number")
         self.input_ids = input_ids
         self.labels = labels
@@ -124,7 +122,7 @@ class TrainingOutcome:
     resumed_from_step: int
 
 
-class DistillationTrainer(Trainer):  # type: ignore[misc]
+class DistillationTrainer(Trainer):
     """Trainer whose loss mixes true labels and precomputed teacher logits."""
 
     def __init__(self, *args: Any, objective: Objective, **kwargs: Any) -> None:
@@ -155,7 +153,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]
         return (loss, outputs) if return_outputs else loss
 
 
-class _ShowProgress(TrainerCallback):  # type: ignore[misc]
+class _ShowProgress(TrainerCallback):
     def __init__(self, progress: Progress, description: str) -> None:
         self.progress, self.description, self.note = progress, description, ""
 
@@ -283,8 +281,6 @@ def predict_logits(
     for first in range(0, len(order), batch_size):
         rows = order[first : first + batch_size]
         batch = collate([{"input_ids": input_ids[i], "labels": 0} for i in rows])
-        outputs = model(
-            input_ids=batch["input_ids"].to(device), attention_mask=batch["attention_mask"].to(device)
-        )
+        outputs = model(input_ids=batch["input_ids"].to(device), attention_mask=batch["attention_mask"].to(device))
         logits[rows] = outputs.logits.float().cpu().numpy()
     return logits

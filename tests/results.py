@@ -26,13 +26,17 @@ def make_samples(*, p50_s: float = 0.0005, calls: int = 400, blocks: int = 8, se
     )
 
 
-def make_quality(
-    *, texts: int = 400, accuracy: float = 0.86, agreement: float = 0.9, seed: int = 1
-) -> Quality:
-    """Return predictions of which exactly ``round(accuracy * texts)`` are right."""
+def make_quality(*, texts: int = 400, accuracy: float = 0.86, agreement: float = 0.9, seed: int = 1) -> Quality:
+    """Return predictions of which exactly ``round(accuracy * texts)`` are right; the targets are always the same.
+
+    Texts are easy or hard for all models alike: a better model is wrong on part of the texts that a worse one
+    is wrong on, but for a few.
+    """
+    targets = [random.Random(i).randint(0, 1) for i in range(texts)]
     rng = random.Random(seed)
-    targets = [rng.randint(0, 1) for _ in range(texts)]
-    wrong = set(rng.sample(range(texts), texts - round(accuracy * texts)))
+    hardness = [random.Random(texts + i).random() + 0.1 * rng.random() for i in range(texts)]
+    hardest = sorted(range(texts), key=hardness.__getitem__, reverse=True)
+    wrong = set(hardest[: texts - round(accuracy * texts)])
     predictions = [1 - y if i in wrong else y for i, y in enumerate(targets)]
     other = set(rng.sample(range(texts), texts - round(agreement * texts)))
     teacher = [1 - y if i in other else y for i, y in enumerate(predictions)]
@@ -55,6 +59,17 @@ def make_machine(**overrides: Any) -> Machine:
         "libraries": {"onnxruntime": "1.31.1"},
     }
     return Machine(**(facts | overrides))
+
+
+def make_memory(**overrides: int) -> Memory:
+    """Return plausible memory figures."""
+    facts = {
+        "start_rss_bytes": 30 * MIB,
+        "loaded_rss_bytes": 60 * MIB,
+        "steady_rss_bytes": 62 * MIB,
+        "peak_rss_bytes": 66 * MIB,
+    }
+    return Memory(**(facts | overrides))
 
 
 def make_result(**overrides: Any) -> BenchResult:
@@ -88,12 +103,7 @@ def make_result(**overrides: Any) -> BenchResult:
         "load_time_s": 0.05,
         "warm_up": make_samples(calls=20, blocks=1, seed=seed + 1),
         "samples": make_samples(seed=seed, **shape),
-        "memory": Memory(
-            start_rss_bytes=30 * MIB,
-            loaded_rss_bytes=60 * MIB,
-            steady_rss_bytes=62 * MIB,
-            peak_rss_bytes=66 * MIB,
-        ),
+        "memory": make_memory(),
         "quality": make_quality(seed=seed + 2, **quality),
         "machine": make_machine(),
     }
@@ -134,9 +144,7 @@ def make_session() -> list[BenchResult]:
             size_bytes=91_400_000,
             seed=8,
         ),
-        make_result(
-            variant="cnn-fp32", precision="fp32", p50_s=0.0006, size_bytes=12_000_000, seed=3, **control
-        ),
+        make_result(variant="cnn-fp32", precision="fp32", p50_s=0.0006, size_bytes=12_000_000, seed=3, **control),
         make_result(variant="cnn-int8", accuracy=0.8575, seed=4, **control),
         make_result(
             variant="bag-fp32",

@@ -70,15 +70,11 @@ def round_log_ratios(rounds: Rounds) -> NDArray[np.float64]:
     """Return log(median candidate / median baseline) of every round; the baseline is side 0."""
     order = np.argsort(rounds.round, kind="stable")
     edges = np.flatnonzero(np.diff(rounds.round[order])) + 1
-    medians = [
-        [float(np.median(part)) for part in np.split(seconds[order], edges)] for seconds in rounds.seconds
-    ]
+    medians = [[float(np.median(part)) for part in np.split(seconds[order], edges)] for seconds in rounds.seconds]
     return np.asarray(np.log(medians[1]) - np.log(medians[0]))
 
 
-def trimmed_means(
-    values: NDArray[np.float64], counts: NDArray[np.int32], share: float = TRIM
-) -> NDArray[np.float64]:
+def trimmed_means(values: NDArray[np.float64], counts: NDArray[np.int32], share: float = TRIM) -> NDArray[np.float64]:
     """Return the trimmed mean of each resample, where ``counts[b, i]`` says how often value ``i`` was drawn.
 
     A value that lies across the cut counts with the part inside, so that unit counts give the plain trimmed
@@ -114,9 +110,7 @@ def median_change(rounds: Rounds, *, resamples: int = RESAMPLES) -> Interval:
     return _interval(np.expm1(value), np.expm1(trimmed_means(ratios, draws.counts)), rounds.calls)
 
 
-def percentile_change(
-    rounds: Rounds, q: float, *, relative: bool = True, resamples: int = RESAMPLES
-) -> Interval:
+def percentile_change(rounds: Rounds, q: float, *, relative: bool = True, resamples: int = RESAMPLES) -> Interval:
     """Return how much the candidate's ``q``-quantile differs: a ratio minus 1, or seconds.
 
     Each side's quantile is that of all its calls; both sides are resampled by the same draws.
@@ -129,9 +123,7 @@ def percentile_change(
     return _interval(after - before, candidate - baseline, rounds.calls)
 
 
-def unpaired_change(
-    baseline: Rounds, candidate: Rounds, q: float, *, drift: float, relative: bool = True
-) -> Interval:
+def unpaired_change(baseline: Rounds, candidate: Rounds, q: float, *, drift: float, relative: bool = True) -> Interval:
     """Return the change between two measurements that did not alternate (side 0 of each).
 
     Args:

@@ -106,14 +106,14 @@ def summarize(result: BenchResult, *, resamples: int = RESAMPLES, seed: int = 0)
 
 
 def speed_up(
-    reference: BenchResult, result: BenchResult, *, resamples: int = RESAMPLES, seed: int = 0
+    reference: BenchResult, result: BenchResult, *, q: float = 0.5, resamples: int = RESAMPLES, seed: int = 0
 ) -> Estimate | None:
-    """Return how many times faster ``result`` is than ``reference`` at p50; ``None`` with too few samples.
+    """Return how many times faster ``result`` is than ``reference`` at ``q``; ``None`` with too few samples.
 
     Variants of one session share blocks, so the same blocks are drawn for both and drift cancels; otherwise
     the draws are independent and the interval is wider.
     """
-    if not all(supported_percentile(len(r.samples.total_s), 0.5) for r in (reference, result)):
+    if not all(supported_percentile(len(r.samples.total_s), q) for r in (reference, result)):
         return None
     paired = (
         reference.session == result.session
@@ -122,7 +122,7 @@ def speed_up(
     )
     reference_draws = draw(clusters(reference.samples), resamples=resamples, seed=seed)
     draws = reference_draws if paired else draw(clusters(result.samples), resamples=resamples, seed=seed + 1)
-    return percentile_ratio(reference.samples.total_s, result.samples.total_s, reference_draws, draws)
+    return percentile_ratio(reference.samples.total_s, result.samples.total_s, reference_draws, draws, q=q)
 
 
 def _agreement_with_teacher(result: BenchResult) -> Estimate | None:

@@ -59,7 +59,7 @@ def parse_cpuinfo(text: str) -> dict[str, str]:
 
 
 def cpu_model(fields: dict[str, str], device_tree: str | None) -> str:
-    """Return the processor's name: x86 says it; ARM boards say it in the device tree and the MIDR part number."""
+    """Return the processor's name; ARM boards say it in the device tree and the MIDR part number."""
     if "model name" in fields and "CPU part" not in fields:
         return fields["model name"]
     part = fields.get("CPU part")
@@ -76,13 +76,8 @@ def isa_flags(fields: dict[str, str]) -> list[str]:
 
 def library_versions() -> dict[str, str]:
     """Return the versions of the installed libraries that matter, without importing them."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    installed = {name: next(iter(metadata.distributions(name=name)), None) for name in LIBRARIES}
+    return {name: package.version for name, package in installed.items() if package is not None}
 
 
 def fingerprint(
@@ -90,8 +85,8 @@ def fingerprint(
 ) -> str:
     """Hash what stays the same between runs on one machine and changes the numbers on another.
 
-    Memory counts in whole GiB: firmware and kernel updates move it a little. Host name, clock, load and kernel
-    release are left out.
+    Memory counts in whole GiB: firmware and kernel updates move it a little. Host name, clock, load and
+    kernel release are left out.
     """
     stable = {
         "cpu": model,

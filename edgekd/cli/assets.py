@@ -7,9 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-_assets = typer.Typer(
-    no_args_is_help=True, help="Pinned models and data sets: list them, fetch them, find them."
-)
+_assets = typer.Typer(no_args_is_help=True, help="Pinned models and data sets: list them, fetch them, find them.")
 
 
 def register(app: typer.Typer) -> None:
@@ -43,13 +41,12 @@ def list_assets(
 @_assets.command("get")
 def get(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names from 'edgekd assets list'.")],
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Check the hash of every file, large ones too.")
-    ] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Check the hash of every file, large ones too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:
     """Fetch assets into the cache (nothing is done for those that are there) and print their folders."""
-    from edgekd.assets import ASSETS, get_asset
+    from edgekd.assets import get_asset
+    from edgekd.catalogue import ASSETS
     from edgekd.cli.common import print_json, stderr_console
 
     for name in names:
@@ -82,7 +79,8 @@ def path(name: Annotated[str, typer.Argument(help="Name from 'edgekd assets list
 
 
 def _rows() -> list[dict[str, Any]]:
-    from edgekd.assets import ASSETS, asset_path
+    from edgekd.assets import asset_path
+    from edgekd.catalogue import ASSETS
 
     return [
         {

@@ -19,20 +19,14 @@ Target = Annotated[
     list[str] | None,
     typer.Option("--target", "-t", help="Device profile or alias; repeatable.", show_default="cpu"),
 ]
-Out = Annotated[
-    Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/NAME of the recipe")
-]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/NAME of the recipe")]
 Data = Annotated[
     str | None,
-    typer.Option(
-        "--data", "-d", help="Training data: file, folder, hub id or asset:NAME.", rich_help_panel="Data"
-    ),
+    typer.Option("--data", "-d", help="Training data: file, folder, hub id or asset:NAME.", rich_help_panel="Data"),
 ]
 Validation = Annotated[str | None, typer.Option(help="Validation data.", rich_help_panel="Data")]
 Test = Annotated[str | None, typer.Option(help="Test data.", rich_help_panel="Data")]
-Unlabelled = Annotated[
-    list[str] | None, typer.Option(help="Texts without labels; repeatable.", rich_help_panel="Data")
-]
+Unlabelled = Annotated[list[str] | None, typer.Option(help="Texts without labels; repeatable.", rich_help_panel="Data")]
 TextColumn = Annotated[
     str | None, typer.Option(help="Column of the text; recognised if not given.", rich_help_panel="Data")
 ]
@@ -88,9 +82,7 @@ def teach(
     epochs: Annotated[int | None, typer.Option(rich_help_panel="Teacher")] = None,
     learning_rate: Annotated[float | None, typer.Option(rich_help_panel="Teacher")] = None,
     batch_size: Annotated[int | None, typer.Option(rich_help_panel="Teacher")] = None,
-    max_length: Annotated[
-        int | None, typer.Option(help="Longest text in tokens.", rich_help_panel="Teacher")
-    ] = None,
+    max_length: Annotated[int | None, typer.Option(help="Longest text in tokens.", rich_help_panel="Teacher")] = None,
     seed: Annotated[int | None, typer.Option(rich_help_panel="Teacher")] = None,
     settings: Set = None,
     as_json: Json = False,
@@ -130,9 +122,7 @@ def distill(
     label_column: LabelColumn = None,
     student: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Student kind: bag, cnn, transformer; repeatable.", rich_help_panel="Distillation"
-        ),
+        typer.Option(help="Student kind: bag, cnn, transformer; repeatable.", rich_help_panel="Distillation"),
     ] = None,
     loss: Annotated[
         str | None, typer.Option(help="soft, hard or mse; for all students.", rich_help_panel="Distillation")
@@ -140,16 +130,16 @@ def distill(
     alpha: Annotated[
         float | None, typer.Option(help="Weight of the true labels.", rich_help_panel="Distillation")
     ] = None,
-    beta: Annotated[
-        float | None, typer.Option(help="Weight of the teacher.", rich_help_panel="Distillation")
-    ] = None,
+    beta: Annotated[float | None, typer.Option(help="Weight of the teacher.", rich_help_panel="Distillation")] = None,
     temperature: Annotated[float | None, typer.Option(rich_help_panel="Distillation")] = None,
     epochs: Annotated[int | None, typer.Option(rich_help_panel="Distillation")] = None,
     seed: Annotated[int | None, typer.Option(rich_help_panel="Distillation")] = None,
     no_control: Annotated[
         bool,
         typer.Option(
-            "--no-control", help="Do not train the students without the teacher.", rich_help_panel="Distillation"
+            "--no-control",
+            help="Do not train the students without the teacher.",
+            rich_help_panel="Distillation",
         ),
     ] = False,
     settings: Set = None,
@@ -199,17 +189,13 @@ def run(
     console.print(f"Report: {measured.path}", soft_wrap=True, highlight=False)
 
 
-def _distill(
-    recipe: Recipe, out: Path | None, devices: Path | None
-) -> tuple[DistillOutcome, list[DeviceProfile]]:
+def _distill(recipe: Recipe, out: Path | None, devices: Path | None) -> tuple[DistillOutcome, list[DeviceProfile]]:
     from edgekd.cli.progress import ConsoleProgress
     from edgekd.devices import find_profile
     from edgekd.pipeline import distill as distill_stages
 
     profiles = {p.name: p for p in (find_profile(name, devices) for name in recipe.targets)}
-    outcome = distill_stages(
-        recipe, out or Path("runs") / recipe.name, list(profiles.values()), ConsoleProgress()
-    )
+    outcome = distill_stages(recipe, out or Path("runs") / recipe.name, list(profiles.values()), ConsoleProgress())
     return outcome, list(profiles.values())
 
 
@@ -227,9 +213,7 @@ def _show_teacher(out: Path, metrics: dict[str, Any], as_json: bool) -> None:
     for split in ("validation", "test"):
         scores = metrics[split]
         averages = (scores[f"macro_{name}"] for name in ("precision", "recall", "f1"))
-        table.add_row(
-            split, str(scores["count"]), f"{scores['accuracy']:.3f}", *(f"{value:.3f}" for value in averages)
-        )
+        table.add_row(split, str(scores["count"]), f"{scores['accuracy']:.3f}", *(f"{value:.3f}" for value in averages))
         for row in scores["classes"]:
             values = (row["precision"], row["recall"], row["f1"])
             table.add_row(f"  {row['label']}", str(row["support"]), "", *(f"{value:.3f}" for value in values))
@@ -242,7 +226,7 @@ def _show_bundles(outcome: DistillOutcome, as_json: bool) -> None:
 
     from edgekd.cli.common import print_json, stdout_console
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "target": target,
             "bundle": str(bundle.folder),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+LOG_WIDTH = 120  # of results in files, pipes and CI logs, where Rich would assume 80
+
+
 def stdout_console() -> Console:
     """Return the console for results."""
     from rich.console import Console
 
-    return Console()
+    console = Console()
+    is_log = not console.is_terminal and "COLUMNS" not in os.environ
+    return Console(width=LOG_WIDTH) if is_log else console
 
 
 def stderr_console() -> Console:

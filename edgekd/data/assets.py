@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from edgekd.assets import ASSETS, get_asset
+from edgekd.assets import get_asset
+from edgekd.catalogue import ASSETS
 from edgekd.data.readers import read_table
 from edgekd.data.table import Table, table_from_columns
 from edgekd.errors import ConfigError, DataError
@@ -60,9 +61,7 @@ def ratings_table(path: Path, source: str) -> Table:
         labels.append("positive" if rating > 0 else "negative")
         positions.append(raw.positions[row])
     columns = {"text": texts, "label": labels}
-    return table_from_columns(
-        source, columns, positions=positions, unit="line", skipped={NEAR_ZERO: near_zero}
-    )
+    return table_from_columns(source, columns, positions=positions, unit="line", skipped={NEAR_ZERO: near_zero})
 
 
 def sms_table(path: Path, source: str) -> Table:

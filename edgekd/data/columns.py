@@ -63,8 +63,7 @@ def _find(table: Table, given: str | None, usual: tuple[str, ...], role: str, *,
         if name in by_name:
             return by_name[name]
     raise DataError(
-        f"'{table.source}' has no {role} column with a usual name ({', '.join(usual)}). "
-        f"Columns: {_names(table)}.",
+        f"'{table.source}' has no {role} column with a usual name ({', '.join(usual)}). Columns: {_names(table)}.",
         hint=f"Set {option}; or add a header line if the file has none.",
     )
 

@@ -57,6 +57,8 @@ def _split_files(folder: Path) -> dict[str, list[Path]]:
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         shard = _SHARD.fullmatch(path.stem)
         split = split_of(shard["stem"] if shard else path.stem)
+        if split == "unlabelled" and path.stat().st_size == 0:
+            continue  # prepared data without unlabelled texts
         if split and path.is_file() and path.suffix.lower() in READERS:
             found.setdefault(split, []).append(path)
     for split, paths in found.items():

@@ -50,9 +50,7 @@ def load_saved(folder: Path) -> dict[str, Table]:
     try:
         loaded = datasets.load_from_disk(str(folder))
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"Data set folder '{folder}' cannot be read: {error}.", hint="Save it again."
-        ) from error
+        raise DataError(f"Data set folder '{folder}' cannot be read: {error}.", hint="Save it again.") from error
     return _tables(loaded, str(folder))
 
 

@@ -75,9 +75,7 @@ def refuse_other_tasks(names: Sequence[str], places: Sequence[int], table: Table
     numbers = {name: _number(name) for name in distinct}
     if any(number is None for number in numbers.values()):
         return
-    fractions = (
-        row for name, row in zip(names, places, strict=True) if not (numbers[name] or 0.0).is_integer()
-    )
+    fractions = (row for name, row in zip(names, places, strict=True) if not (numbers[name] or 0.0).is_integer())
     first = next(fractions, None)
     if first is not None:
         require_single_label(TaskKind.REGRESSION, where=table.where(first, column))
@@ -129,9 +127,7 @@ def _name(value: Any, table: Table, row: int, column: str) -> str | None:
     if isinstance(value, list | tuple | dict):
         require_single_label(TaskKind.MULTI_LABEL, where=table.where(row, column))
     if not isinstance(value, int | float):
-        raise DataError(
-            f"{table.where(row, column)}: expected a label name or number, found {type(value).__name__}."
-        )
+        raise DataError(f"{table.where(row, column)}: expected a label name or number, found {type(value).__name__}.")
     number = int(value)
     names = table.label_names.get(column)
     if names is None:
@@ -140,16 +136,14 @@ def _name(value: Any, table: Table, row: int, column: str) -> str | None:
         return None
     if not 0 <= number < len(names):
         raise DataError(
-            f"{table.where(row, column)}: label {number} has no name; the data set names 0 to "
-            f"{len(names) - 1}."
+            f"{table.where(row, column)}: label {number} has no name; the data set names 0 to {len(names) - 1}."
         )
     return names[number]
 
 
 def _is_joined(name: str, known: set[str]) -> bool:
     return any(
-        separator in name and all(part.strip() in known for part in name.split(separator))
-        for separator in _SEPARATORS
+        separator in name and all(part.strip() in known for part in name.split(separator)) for separator in _SEPARATORS
     )
 
 
@@ -160,9 +154,7 @@ def _number(name: str) -> float | None:
         return None
 
 
-def _unknown(
-    name: str, labels: Sequence[str], where: str, *, numbers_are_indexes: bool
-) -> DataError | ConfigError:
+def _unknown(name: str, labels: Sequence[str], where: str, *, numbers_are_indexes: bool) -> DataError | ConfigError:
     if _is_joined(name, set(labels)):
         return _unsupported(TaskKind.MULTI_LABEL, f"{where}: '{name}'")
     near = get_close_matches(name, labels, n=1, cutoff=0.5)

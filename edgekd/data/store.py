@@ -27,9 +27,7 @@ def save_data(data: TextData, folder: Path) -> None:
     for name in SPLITS:
         split = data.split(name)
         pairs = zip(split.texts, split.targets, strict=True)
-        _write_lines(
-            folder / f"{name}.jsonl", ({"text": text, "label": labels[target]} for text, target in pairs)
-        )
+        _write_lines(folder / f"{name}.jsonl", ({"text": text, "label": labels[target]} for text, target in pairs))
     _write_lines(folder / f"{UNLABELLED}.jsonl", ({"text": text} for text in data.unlabelled))
     names = [*SPLITS, UNLABELLED]
     description = {

@@ -77,7 +77,7 @@ def require_parity(parity: Parity, config: ExportConfig, name: str) -> None:
     if parity.max_abs_diff > config.max_abs_diff or parity.label_flips > config.max_label_flips:
         raise InvalidArtifact(
             f"Export of '{name}' failed its parity check on {parity.texts} validation texts: maximum absolute "
-            f"difference {parity.max_abs_diff:.2g} (allowed {config.max_abs_diff:.2g}), label flips {parity.label_flips} "
-            f"(allowed {config.max_label_flips}). No bundle was written.",
+            f"difference {parity.max_abs_diff:.2g} (allowed {config.max_abs_diff:.2g}), label flips "
+            f"{parity.label_flips} (allowed {config.max_label_flips}). No bundle was written.",
             hint="If the difference is harmless for you, raise export.max_abs_diff or export.max_label_flips.",
         )

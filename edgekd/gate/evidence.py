@@ -13,7 +13,7 @@ from edgekd.analysis.paired import Rounds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgekd.gate.records import Probe, ProcessSamples
+    from edgekd.gate.records import ProcessSamples
     from edgekd.results import Evidence, Samples
 
 
@@ -25,6 +25,7 @@ class Facts:
     predictions: tuple[int, ...] | None = None  # indexes into the candidate's labels
     load_times_s: tuple[float, ...] = ()  # one per process
     peak_rss_bytes: tuple[int, ...] = ()  # one per process
+    stored: bool = False  # from a result file: one process, loaded and used as the bench does
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,4 @@ def rounds_of_stored(*samples: Samples) -> Rounds | None:
         seconds=tuple(np.asarray(side.total_s) for side in samples),
         round=cluster,
         process=np.zeros(int(cluster.max()) + 1, dtype=np.int64),
-    )
-
-
-def facts_of_probes(size_bytes: int, probes: Sequence[Probe], names: Sequence[int]) -> Facts:
-    """Summarise fresh processes of one bundle; ``names`` maps its labels to the candidate's."""
-    return Facts(
-        size_bytes=size_bytes,
-        predictions=tuple(names[label] for label in probes[0].predictions) if probes else None,
-        load_times_s=tuple(probe.load_time_s for probe in probes),
-        peak_rss_bytes=tuple(probe.peak_rss_bytes for probe in probes),
     )

@@ -11,7 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from edgekd.gate.grammar import Reference
-from edgekd.gate.outcomes import STRADDLES, blank, by_interval, change
+from edgekd.gate.outcomes import STRADDLES, blank, by_interval, change, exact
 from edgekd.gate.records import Outcome
 
 if TYPE_CHECKING:
@@ -54,13 +54,15 @@ def decide_fresh(rule: Rule, comparison: Comparison) -> RuleResult:
             "method": "median of fresh processes; the interval is their range",
         }
     )
+    stored = [facts.stored for facts in (comparison.candidate, comparison.baseline) if facts]
+    if rule.metric.name == "peak_rss" and relative and len(set(stored)) > 1:
+        return result.model_copy(update={"problem": "the sides were not measured alike", "advice": GIVE_BUNDLES})
+    if rule.metric.name == "peak_rss" and all(stored if relative else stored[:1]):
+        plain = {"outcome": exact(rule, median(changes)), "low": None, "high": None, "confidence": None}
+        return result.model_copy(update={**plain, "method": "one process a side, as stored"})
     if count < PROCESSES:
         problem = f"too few processes: {count} a side, needs {PROCESSES}"
-        return result.model_copy(
-            update={"outcome": Outcome.UNDECIDED, "problem": problem, "advice": GIVE_BUNDLES}
-        )
+        return result.model_copy(update={"outcome": Outcome.UNDECIDED, "problem": problem, "advice": GIVE_BUNDLES})
     outcome = by_interval(rule, changes[0], changes[-1])
     problem = STRADDLES if outcome is Outcome.UNDECIDED else ""
-    return result.model_copy(
-        update={"outcome": outcome, "problem": problem, "advice": WIDER if problem else ""}
-    )
+    return result.model_copy(update={"outcome": outcome, "problem": problem, "advice": WIDER if problem else ""})

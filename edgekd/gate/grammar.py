@@ -1,7 +1,7 @@
 """The small language of ``--fail-if``: ``METRIC OP LIMIT``, read as "fail if".
 
-A ``%`` or an explicit sign makes the limit relative to the baseline (``p95>5%`` and ``p95>+5%`` are the same rule,
-``accuracy<-1pt``, ``size>+200KB``); without either it is absolute (``size>2MB``, ``p95>20ms``,
+A ``%`` or an explicit sign makes the limit relative to the baseline (``p95>5%`` and ``p95>+5%`` are the same
+rule, ``accuracy<-1pt``, ``size>+200KB``); without either it is absolute (``size>2MB``, ``p95>20ms``,
 ``accuracy<0.85``).
 """
 
@@ -77,7 +77,7 @@ UNITS: dict[Quantity, dict[str, Fraction]] = {
     },
     Quantity.SHARE: {"": Fraction(1), "pt": Fraction(1, 100)},
 }
-_SAME_UNIT = {"µs": "us", "μs": "us", "kB": "KB"}
+_SAME_UNIT = {"\u00b5s": "us", "\u03bcs": "us", "kB": "KB"}  # both spellings of the micro sign
 
 _SHAPE = re.compile(
     r"\s*(?P<metric>[A-Za-z_][A-Za-z0-9_]*)\s*(?P<op>[<>=!]=?)\s*(?P<sign>[+-]?)\s*"
@@ -176,7 +176,7 @@ def _plain_rule(expression: str, metric: Metric, limit: Fraction, text: str, *, 
     if metric.name == "agreement" and (sign or unit):
         raise _error(
             expression,
-            "agreement already compares the candidate with the baseline, so its limit is a share from 0 to 1. "
+            "agreement already compares the candidate with the baseline, so its limit is a share. "
             'Write "agreement<0.98".',
         )
     if sign:
@@ -189,9 +189,7 @@ def _plain_rule(expression: str, metric: Metric, limit: Fraction, text: str, *, 
     if metric.quantity is Quantity.SHARE and not 0 < limit <= 1:
         raise _error(expression, f"an absolute {metric.name} is a share above 0 and at most 1, such as 0.85.")
     if limit == 0:
-        raise _error(
-            expression, f"an absolute limit of 0 always fails. Give the largest {metric.name} you accept."
-        )
+        raise _error(expression, f"an absolute limit of 0 always fails. Give the largest {metric.name} you accept.")
     return Rule(metric, Reference.ABSOLUTE, _to_float(expression, limit), text)
 
 

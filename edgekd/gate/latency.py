@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 UNPAIRED_DRIFT = 0.10
 
 NOT_IN_TURNS = f"the sides did not take turns, so {UNPAIRED_DRIFT:.0%} of drift between them is allowed for"
-GIVE_THE_BUNDLE = (
-    "Give the baseline's bundle folder instead of its result, so that both are measured in turns."
-)
+GIVE_THE_BUNDLE = "Give the baseline's bundle folder instead of its result, so that both are measured in turns."
 
 
 def decide_latency(rule: Rule, comparison: Comparison) -> RuleResult:

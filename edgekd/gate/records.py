@@ -1,4 +1,4 @@
-"""What a gate run leaves behind: raw samples, one outcome per rule, one verdict. Times in seconds, memory in bytes."""
+"""What a gate run leaves behind: raw samples, one outcome per rule, one verdict."""
 
 from __future__ import annotations
 
@@ -37,12 +37,11 @@ class ProcessSamples(Record):
     seconds: list[list[float]]
 
 
-class Probe(Record):
-    """One bundle alone in a fresh process: labels of all texts, one text at a time."""
+class Fresh(Record):
+    """One bundle alone in a fresh process."""
 
-    predictions: list[int]
     load_time_s: float
-    peak_rss_bytes: int  # after all texts
+    peak_rss_bytes: int  # after labelling texts one at a time, the longest among them
 
 
 class SideInfo(Record):
@@ -95,12 +94,15 @@ class GateReport(Record):
     data_name: str = ""
     data_hash: str = ""
     texts: int = 0
+    labels: list[str] = Field(default_factory=list)
     agreement: float | None = None  # share of texts with the same label from both sides
     rules: list[RuleResult]
     notes: list[str] = Field(default_factory=list)
     machine: Machine | None = None
+    candidate_predictions: list[int] = Field(default_factory=list)  # indexes into ``labels``
+    baseline_predictions: list[int] = Field(default_factory=list)
     paired: list[ProcessSamples] = Field(default_factory=list)  # sides: baseline, candidate
     alone: list[ProcessSamples] = Field(default_factory=list)  # side: candidate
-    baseline_alone: list[ProcessSamples] = Field(default_factory=list)
-    candidate_probes: list[Probe] = Field(default_factory=list)
-    baseline_probes: list[Probe] = Field(default_factory=list)
+    baseline_alone: list[ProcessSamples] = Field(default_factory=list)  # when there were no turns
+    candidate_fresh: list[Fresh] = Field(default_factory=list)
+    baseline_fresh: list[Fresh] = Field(default_factory=list)

@@ -6,11 +6,9 @@ In scope: whose turn it is, and the clock. Out of scope: processes, statistics, 
 from __future__ import annotations
 
 import gc
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING
-
-from edgekd.gate.records import ProcessSamples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +17,19 @@ if TYPE_CHECKING:
     from edgekd.bench.session import Session
 
 CALLS_PER_ROUND = 10
+
+
+@dataclass
+class Columns:
+    """Calls of one process, column by column. ``seconds[side][i]`` belongs to text ``text_index[i]``.
+
+    A plain class: the measuring process imports no pydantic, so that its memory is the product's.
+    """
+
+    text_index: list[int] = field(default_factory=list)
+    round: list[int] = field(default_factory=list)
+    first_side: list[int] = field(default_factory=list)  # which side ran the text first
+    seconds: list[list[float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,7 @@ class Stop:
 
 
 def passes(sessions: Sequence[Session], texts: int, rng: Random) -> Iterator[list[int]]:
-    """Yield rounds of text indexes without end: shuffled passes over all texts, caches as after warm-up at each start.
+    """Yield rounds of text indexes without end; each pass is shuffled, with caches as after warm-up.
 
     A remainder shorter than a round is left out; it is another one in the next pass.
     """
@@ -69,7 +80,7 @@ def measure_rounds(
     stop: Stop,
     rng: Random,
     clock: Callable[[], float] = perf_counter,
-) -> ProcessSamples:
+) -> Columns:
     """Time every session on the same texts, text in to label out, one text at a time.
 
     Args:
@@ -80,10 +91,7 @@ def measure_rounds(
         clock: seconds; an argument so that tests can script it.
     """
     sides = len(sessions)
-    text_index: list[int] = []
-    round_of: list[int] = []
-    first_side: list[int] = []
-    seconds: list[list[float]] = [[] for _ in sessions]
+    columns = Columns(seconds=[[] for _ in sessions])
     gc.collect()
     gc.disable()
     try:
@@ -99,10 +107,10 @@ def measure_rounds(
                     t0 = clock()
                     int(run(text)[0].argmax())  # the label is part of the answer, so it is timed
                     t1 = clock()
-                    seconds[side].append(t1 - t0)
-                text_index.append(index)
-                round_of.append(number)
-                first_side.append(first)
+                    columns.seconds[side].append(t1 - t0)
+                columns.text_index.append(index)
+                columns.round.append(number)
+                columns.first_side.append(first)
     finally:
         gc.enable()
-    return ProcessSamples(text_index=text_index, round=round_of, first_side=first_side, seconds=seconds)
+    return columns

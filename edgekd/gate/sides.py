@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from edgekd.bundle import Bundle
     from edgekd.results import BenchResult
 
-KEEP_THE_BUNDLE = "Keep the baseline's bundle folder and give that instead: it is then measured now, in turns with the candidate."
+KEEP_THE_BUNDLE = (
+    "Keep the baseline's bundle folder and give that instead of its result: "
+    "it is then measured now, in turns with the candidate."
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Side:
     target: str
     bundle: Bundle | None = None
     result: BenchResult | None = None
+    remeasured: bool = False  # given as a result whose bundle was still there
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def check_conditions(baseline: Conditions, candidate: Conditions) -> None:
     ]
     if different:
         raise Incomparable(
-            f"The stored result and the other side cannot be compared. They differ in {'; '.join(different)}.",
+            f"The stored result cannot be compared with the other side: {'; '.join(different)}.",
             hint=KEEP_THE_BUNDLE,
         )
 
@@ -128,7 +132,7 @@ def check_labels(baseline: Side, candidate: Side) -> None:
 
 
 def with_artifact(side: Side) -> Side:
-    """Return the bundle behind a result when it is still there unchanged, to be measured now; else the side itself."""
+    """Return the bundle behind a result when it is still there unchanged; else the side itself."""
     result = side.result
     if result is None or not result.artifact:
         return side
@@ -138,4 +142,12 @@ def with_artifact(side: Side) -> Side:
         return side
     if bundle.artifact_hash != result.artifact_hash:
         return side
-    return replace(side_of_bundle(bundle, side.path), name=side.name)
+    return replace(side_of_bundle(bundle, side.path), name=side.name, remeasured=True)
+
+
+def share_session(baseline: BenchResult | None, candidate: BenchResult | None) -> bool:
+    """Tell whether two results were measured interleaved over the same texts, so that calls belong together."""
+    if baseline is None or candidate is None or baseline.session != candidate.session:
+        return False
+    one, other = baseline.samples, candidate.samples
+    return one.block == other.block and one.text_index == other.text_index

@@ -1,4 +1,4 @@
-"""Rules and evidence in, one outcome per rule out. Pure; latency and fresh processes have their own modules."""
+"""Rules and evidence in, one outcome per rule out. Pure."""
 
 from __future__ import annotations
 
@@ -83,9 +83,7 @@ def _decide_quality(rule: Rule, comparison: Comparison) -> RuleResult:
     name = rule.metric.name
     interval = _quality_interval(rule, comparison, before, after)
     value = interval.value if interval else _score(name, comparison, after)
-    shown = (
-        {"low": interval.low, "high": interval.high, "confidence": interval.confidence} if interval else {}
-    )
+    shown = {"low": interval.low, "high": interval.high, "confidence": interval.confidence} if interval else {}
     sides = {
         "candidate": value if name == "agreement" else _score(name, comparison, after),
         "baseline": _score(name, comparison, before) if before and name != "agreement" else None,

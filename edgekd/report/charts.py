@@ -128,8 +128,7 @@ def plottable(section: Section, column: str) -> list[Row]:
 def _line_boxes(rows: Sequence[Row], column: str, x: Axis, y: Axis) -> list[Box]:
     """Cover the front's line with small boxes, so that names keep off it."""
     corners = [
-        (x.pixel(r.cells[column].value or 0.0), HEIGHT - y.pixel(r.cells["accuracy"].value or 0.0))
-        for r in rows
+        (x.pixel(r.cells[column].value or 0.0), HEIGHT - y.pixel(r.cells["accuracy"].value or 0.0)) for r in rows
     ]
     boxes = []
     for (x0, y0), (x1, y1) in pairwise(corners):
@@ -164,6 +163,7 @@ def pareto_svg(section: Section, column: str) -> str | None:
         return None
     front = section.fronts[column]
     palette = colours([row.result.kind for row in rows])
+    rows.sort(key=lambda row: row.name in front)  # the front is drawn last, over the others
     records = [_record(row, column, palette, row.name in front) for row in rows]
     x, y = _axes(rows, column)
     ticks = log_ticks(x.low, x.high)

@@ -68,9 +68,7 @@ def _processor(profile: DeviceProfile) -> list[Line]:
         ("memory", up_to + " to ".join(memory) if memory else ""),
         (
             "memory bandwidth",
-            f"{units.rate(cpu.memory_bandwidth_bytes_per_s)} in theory"
-            if cpu.memory_bandwidth_bytes_per_s
-            else "",
+            f"{units.rate(cpu.memory_bandwidth_bytes_per_s)} in theory" if cpu.memory_bandwidth_bytes_per_s else "",
         ),
         (
             "memory copy",

@@ -67,9 +67,7 @@ def _bullets(sentences: Sequence[str], otherwise: str) -> list[str]:
 
 def _decision(decision: Decision) -> str:
     verdict = "kept" if decision.kept else "dropped"
-    return (
-        f"**{verdict}** {escape(decision.variant)}: {escape(decision.reason)} ({escape(decision.evidence)})"
-    )
+    return f"**{verdict}** {escape(decision.variant)}: {escape(decision.reason)} ({escape(decision.evidence)})"
 
 
 def _section(section: Section, pictures: Sequence[tuple[str, str]]) -> list[str]:

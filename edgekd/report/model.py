@@ -156,16 +156,12 @@ def build_report(
         DataError: when there is no result.
     """
     if not results:
-        raise DataError(
-            "There is no result to report.", hint="Measure first with 'edgekd bench ... --out DIR'."
-        )
+        raise DataError("There is no result to report.", hint="Measure first with 'edgekd bench ... --out DIR'.")
     hosts = _host_targets() if host_targets is None else host_targets
     groups = _groups(results)
     sections: list[Section] = []
     for group in groups:
         heading = _heading(group, groups)
-        sections.append(
-            _section(group, heading=heading, name=_slug(heading), decisions=decisions, host_targets=hosts)
-        )
+        sections.append(_section(group, heading=heading, name=_slug(heading), decisions=decisions, host_targets=hosts))
     newest = max(results, key=lambda r: r.created_at)
     return Report(title, newest.edgekd_version, newest.created_at, sections, dict(run or {}))

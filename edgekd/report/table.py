@@ -77,9 +77,7 @@ COLUMNS = [
     Column("accuracy", "accuracy", QUALITY, "share of right labels, Wilson interval"),
     Column("macro_f1", "macro F1", QUALITY, "unweighted mean of the labels' F1"),
     Column("agreement", "agrees with teacher", QUALITY, "share of texts with the teacher's label"),
-    Column(
-        "kd_gain", "KD gain", QUALITY, "accuracy minus that of the same student trained without the teacher"
-    ),
+    Column("kd_gain", "KD gain", QUALITY, "accuracy minus that of the same student trained without the teacher"),
     Column("speed_up", "speed-up", LATENCY, "how many times faster than the teacher's ONNX fp32 at p50"),
     Column("p50_s", "p50", LATENCY, "median latency, text in to label out"),
     Column("p90_s", "p90", LATENCY, "90 % of calls are faster"),

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from edgekd.report.model import Report, Section
     from edgekd.report.table import Cell, Row
@@ -31,7 +30,8 @@ SHOWN = {
     "size_bytes": 1,
 }
 SHORT = {"agreement": "agrees", "tokenize_p50_s": "tokenize", "infer_p50_s": "infer"}
-GAP = 2
+GAP = 2  # between columns: one of padding, one drawn by the box
+EDGES = 2
 
 
 def _cell(cell: Cell) -> Text:
@@ -64,39 +64,49 @@ def section_table(section: Section, width: int) -> Table:
     columns = {
         c.key: (SHORT.get(c.key, c.heading), [_cell(row.cells[c.key]) for row in rows])
         for c in section.table.columns
-        if c.key in SHOWN
+        if c.key in SHOWN and not all(row.cells[c.key].missing for row in rows)
     }
-    used = _width(names, "variant") + _width(evidence, "evidence") + 2 * GAP
+    used = _width(names, "variant") + _width(evidence, "evidence") + GAP + EDGES
     kept = set()
     for key in sorted(columns, key=lambda k: SHOWN[k]):
         needed = _width(columns[key][1], columns[key][0]) + GAP
         if used + needed <= width:
             used += needed
             kept.add(key)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, GAP, 0, 0), collapse_padding=True)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("variant", no_wrap=True)
     for key in columns:
         if key in kept:
             table.add_column(columns[key][0], justify="right", no_wrap=True)
-    table.add_column("evidence")
+    table.add_column("evidence", no_wrap=True)
     for i, name in enumerate(names):
         table.add_row(name, *(cells[i] for key, (_, cells) in columns.items() if key in kept), evidence[i])
     return table
 
 
-def render(report: Report, width: int) -> RenderableType:
-    """Return the report for a terminal of ``width`` characters: headline, tables, gains, what was dropped."""
+class FittingTable:
+    """A section's table that chooses its columns when Rich says how wide the terminal is."""
+
+    def __init__(self, section: Section) -> None:
+        self.section = section
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield section_table(self.section, options.max_width)
+
+
+def render_terminal(report: Report) -> list[RenderableType]:
+    """Return the report for the terminal: headline, tables, gains, and what was dropped."""
     parts: list[RenderableType] = []
     for section in report.sections:
         parts.append(Text(section.heading, style="bold"))
         parts.append(Text(section.statement, style="dim" if section.on_target else "yellow"))
         parts += [Text(sentence) for sentence in section.headline]
-        parts.append(section_table(section, width))
+        parts.append(FittingTable(section))
         parts += [Text(sentence) for sentence in section.gains]
         parts += [Text(f"Dropped {d.variant}: {d.reason}") for d in section.decisions if not d.kept]
         parts.append(Text(_small_print(section), style="dim"))
         parts.append(Text(""))
-    return Group(*parts)
+    return parts
 
 
 def _small_print(section: Section) -> str:

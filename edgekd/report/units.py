@@ -108,6 +108,17 @@ def points_interval(low: float, high: float) -> str:
     return f"{100 * low:+.1f} to {100 * high:+.1f}"
 
 
+def relative(change: float) -> str:
+    """Write a relative change in per cent, always with its sign."""
+    rounded = round(100 * change, 1)
+    return f"{rounded:+,.1f} %" if rounded else "0.0 %"
+
+
+def relative_interval(low: float, high: float) -> str:
+    """Write the interval of a relative change."""
+    return f"{100 * low:+,.1f} to {100 * high:+,.1f}"
+
+
 def ratio(value: float, low: float | None = None, high: float | None = None) -> str:
     """Write a factor, digits by the interval."""
     half = None if low is None or high is None else (high - low) / 2

@@ -70,7 +70,7 @@ def _speed_words(cell: Cell) -> str:
 def _accuracy_words(row: Row, teacher: Row) -> str:
     """Compare on the same texts, which is what a section guarantees."""
     mine, theirs = row.result.quality, teacher.result.quality
-    if not mine.targets or len(mine.targets) != len(theirs.predictions):
+    if not mine.targets or mine.targets != theirs.targets:
         return "of unknown accuracy"
     change = accuracy_change(mine.targets, theirs.predictions, mine.predictions)
     if change.value == 0:

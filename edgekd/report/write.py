@@ -1,4 +1,4 @@
-"""Write a report into a folder, all formats. Formats whose packages are missing are skipped, with the reason."""
+"""Write a report into a folder, in all formats; those whose packages are missing are skipped."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """A bounded cache from words to token ids, used only where it gives exactly the ids of ``tokenizers``.
 
-Why it is the same: BERT-style normalization and pre-tokenization never look across whitespace, WordPiece works
-on one pre-token at a time, and added tokens without whitespace are found inside one chunk. So the ids of a text
-are the ids of its whitespace chunks, one after the other. In printable ASCII the only whitespace is the space, so
-``str.split`` finds the same chunks; any other text goes to ``tokenizers``.
+Why it is the same: BERT-style normalization and pre-tokenization never look across whitespace, WordPiece
+works on one pre-token at a time, and added tokens without whitespace are found inside one chunk. So the ids of
+a text are the ids of its whitespace chunks, one after the other. In printable ASCII the only whitespace is the
+space, so ``str.split`` finds the same chunks; any other text goes to ``tokenizers``.
 """
 
 from __future__ import annotations

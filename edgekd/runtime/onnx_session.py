@@ -118,7 +118,7 @@ class OnnxSession:
         return self.infer(self.encode(texts))
 
     def warm_up(self, texts: Sequence[str]) -> None:
-        """Tokenize all texts and run the graph on the first 50; what the cache knows then is its warm state."""
+        """Tokenize all texts, run the graph on the first 50; what the cache knows then is its warm state."""
         for position, text in enumerate(texts):
             encoded = self.encode([text])
             if position < WARM_UP_CALLS:
@@ -179,7 +179,7 @@ def _open_graph(model: OnnxModel, threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
-    # Waiting threads spin between operators only when there are several; a lone thread has nobody to wait for.
+    # Threads that wait for work spin only when there are several; a lone thread has nobody to wait for.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
     broken = (
         ort_errors.Fail,

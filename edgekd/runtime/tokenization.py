@@ -53,7 +53,7 @@ def open_tokenizer(path: Path, max_length: int) -> Any:
 
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # noqa: BLE001 - tokenizers raises the bare class
+    except Exception as error:  # tokenizers raises the bare class
         raise InvalidArtifact(
             f"The tokenizer '{path}' cannot be read: {error}.",
             hint="Copy the bundle again, or rebuild it with 'edgekd distill'.",

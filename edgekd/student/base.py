@@ -51,7 +51,7 @@ def check_fields(config: StudentConfig, allowed: tuple[str, ...]) -> None:
 def pca_embeddings(weight: torch.Tensor, dim: int) -> torch.Tensor:
     """Project an embedding table ``(vocab, hidden)`` onto its first principal components ``(vocab, dim)``.
 
-    The result is scaled to the standard deviation 0.1 per component on average, a range in which small students train well.
+    The result is scaled to a standard deviation of 0.1, a range in which small students train well.
     """
     if dim > weight.shape[1]:
         raise ConfigError(

@@ -22,7 +22,6 @@ from edgekd.teacher.load import encode
 from edgekd.training import EncodedTexts, Objective, Schedule, predict_logits, train
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from transformers import PreTrainedModel
@@ -56,9 +55,7 @@ def _schedule(config: StudentConfig, epochs: int, patience: int) -> Schedule:
     )
 
 
-def _score(
-    model: PreTrainedModel, teacher: Teacher, examples: Examples
-) -> dict[str, Any]:
+def _score(model: PreTrainedModel, teacher: Teacher, examples: Examples) -> dict[str, Any]:
     ids = encode(teacher.tokenizer, examples.texts, teacher.max_length)
     logits = predict_logits(model, ids, pad_token_id=teacher.tokenizer.pad_token_id or 0)
     predictions = logits.argmax(axis=1).tolist()
@@ -113,9 +110,7 @@ def train_control(
     the distilled student took, up to 30 epochs, and keeps the weights that were best on validation, so a small gain of
     the teacher is not an artefact of a short control run.
     """
-    train_set = EncodedTexts(
-        encode(teacher.tokenizer, data.train.texts, teacher.max_length), data.train.targets
-    )
+    train_set = EncodedTexts(encode(teacher.tokenizer, data.train.texts, teacher.max_length), data.train.targets)
     steps_per_epoch = -(-len(train_set) // config.batch_size)
     equal_steps = max(1, round(distilled_steps / steps_per_epoch))
     epochs = config.control_epochs or min(equal_steps, MAX_CONTROL_EPOCHS)

@@ -1,8 +1,9 @@
 """Teacher labels: the teacher's logits for every training text, computed once and kept.
 
 Layout of a label folder: ``manifest.json`` (key, what it was made of, number of texts, shards) and
-``shard-00000.safetensors`` with ``rows`` (int64, indexes into the text list) and ``logits`` (float32). Texts are sorted by
-length before they are cut into shards, so each batch is as short as it can be. A killed run goes on at the next shard.
+``shard-00000.safetensors`` with ``rows`` (int64, indexes into the text list) and ``logits`` (float32). Texts are
+sorted by length before they are cut into shards, so each batch is as short as it can be. A killed run goes on at the
+next shard.
 """
 
 from __future__ import annotations

@@ -86,9 +86,7 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerFast:
     """Open a fast tokenizer; a slow one is refused because bundles need ``tokenizer.json``."""
     tokenizer = _from_hub(AutoTokenizer.from_pretrained, source, trust_remote_code=False)
     if not tokenizer.is_fast:
-        raise ConfigError(
-            f"The tokenizer of '{source}' has no fast version (tokenizer.json), which the bundle needs."
-        )
+        raise ConfigError(f"The tokenizer of '{source}' has no fast version (tokenizer.json), which the bundle needs.")
     return tokenizer
 
 
@@ -122,7 +120,10 @@ def load_classifier(folder: str | Path, max_length: int, progress: Progress) -> 
             hint="Fine-tune it first: edgekd teach --model ... --out FOLDER",
         )
     model = _from_hub(
-        AutoModelForSequenceClassification.from_pretrained, source, use_safetensors=True, trust_remote_code=False
+        AutoModelForSequenceClassification.from_pretrained,
+        source,
+        use_safetensors=True,
+        trust_remote_code=False,
     )
     return Teacher(model.eval(), load_tokenizer(source), _checked_length(max_length, model.config))
 
@@ -147,8 +148,7 @@ def check_labels(teacher: Teacher, task: Task, where: str) -> None:
     else:
         hint = "Use a teacher that was fine-tuned on these labels, or rename the labels in the data."
     raise DataError(
-        f"The teacher '{where}' predicts [{', '.join(teacher.labels)}], but the data has "
-        f"[{', '.join(task.labels)}].",
+        f"The teacher '{where}' predicts [{', '.join(teacher.labels)}], but the data has [{', '.join(task.labels)}].",
         hint=hint,
     )
 

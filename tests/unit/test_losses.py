@@ -61,9 +61,7 @@ def test_a_text_without_label_has_no_true_label_loss():
 
 @pytest.mark.parametrize("kind", ["soft", "hard", "mse"])
 def test_beta_0_is_the_cross_entropy(kind):
-    loss = distillation_loss(
-        STUDENT, torch.tensor([0]), TEACHER, kind=kind, alpha=1.0, beta=0.0, temperature=2.0
-    )
+    loss = distillation_loss(STUDENT, torch.tensor([0]), TEACHER, kind=kind, alpha=1.0, beta=0.0, temperature=2.0)
     assert loss.item() == pytest.approx(math.log(2))
 
 

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from edgekd.analysis.pareto import Point, dominates, front, knee
 
 small = st.integers(0, 6).map(float)
-points = st.lists(
-    st.builds(Point, name=st.just("p"), benefit=small, cost=small.map(lambda c: c + 1)), max_size=12
-)
+points = st.lists(st.builds(Point, name=st.just("p"), benefit=small, cost=small.map(lambda c: c + 1)), max_size=12)
 
 
 @given(points)

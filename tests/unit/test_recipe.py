@@ -41,7 +41,10 @@ def test_unknown_key_gives_the_dotted_path_and_the_nearest_key():
 
 def test_wrong_values_name_path_and_value():
     fails("students.0.temperature=-1", "students.0.temperature: Input should be greater than 0 (given: -1)")
-    fails("students.0.loss=soft-ish", "students.0.loss: Input should be 'soft', 'hard' or 'mse' (given: 'soft-ish')")
+    fails(
+        "students.0.loss=soft-ish",
+        "students.0.loss: Input should be 'soft', 'hard' or 'mse' (given: 'soft-ish')",
+    )
     fails("teacher.epochs=many", "teacher.epochs")
     fails("students=[]", "students: List should have at least 1 item")
     fails("name=../../etc", "name: String should match pattern")
@@ -95,7 +98,13 @@ def test_flags_reach_the_recipe():
     flags = data_settings("x.csv", None, "t.csv", ["u.txt"], "body", None)
     changes = student_settings("mse", 0.5, None, 3.0, 2, 7)
     recipe = build_recipe(
-        None, flags, ["teacher.epochs=1"], targets=["pi"], kinds=["cnn", "bag"], per_student=changes, control=False
+        None,
+        flags,
+        ["teacher.epochs=1"],
+        targets=["pi"],
+        kinds=["cnn", "bag"],
+        per_student=changes,
+        control=False,
     )
     assert (recipe.data.train, recipe.data.test, recipe.data.unlabelled) == ("x.csv", "t.csv", ["u.txt"])
     assert recipe.data.text_column == "body"

@@ -14,7 +14,11 @@ from edgekd.student.kinds import build_student  # noqa: E402
 from edgekd.student.names import STUDENT_KINDS, check_kind  # noqa: E402
 from tests.toys import make_classifier  # noqa: E402
 
-SHAPES = {"bag": {"embedding_dim": 8}, "cnn": {"embedding_dim": 8, "hidden_dim": 6}, "transformer": {"layers": 1}}
+SHAPES = {
+    "bag": {"embedding_dim": 8},
+    "cnn": {"embedding_dim": 8, "hidden_dim": 6},
+    "transformer": {"layers": 1},
+}
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +101,14 @@ def test_pca_cannot_add_dimensions():
 
 @pytest.mark.parametrize(
     ("layers", "available", "expected"),
-    [(None, 6, [1, 3, 5]), (None, 1, [0]), (2, 6, [2, 5]), (3, 12, [3, 7, 11]), (6, 6, [0, 1, 2, 3, 4, 5]), ([4, 0], 6, [0, 4])],
+    [
+        (None, 6, [1, 3, 5]),
+        (None, 1, [0]),
+        (2, 6, [2, 5]),
+        (3, 12, [3, 7, 11]),
+        (6, 6, [0, 1, 2, 3, 4, 5]),
+        ([4, 0], 6, [0, 4]),
+    ],
 )
 def test_choice_of_layers(layers, available, expected):
     assert choose_layers(layers, available) == expected
@@ -143,7 +154,9 @@ def test_an_option_of_another_kind_is_rejected(teacher):
 
 
 def test_unknown_kind_names_the_nearest():
-    with pytest.raises(ConfigError, match=r"Unknown student 'transfomer'.*bag, cnn, transformer.*Did you mean 'transformer'"):
+    with pytest.raises(
+        ConfigError, match=r"Unknown student 'transfomer'.*bag, cnn, transformer.*Did you mean 'transformer'"
+    ):
         check_kind("transfomer")
 
 

@@ -1,0 +1,234 @@
+"""Two results of the same model line, quantity by quantity: what changed, and whether that is sure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from edgekd.analysis.paired_quality import accuracy_change, macro_f1_change
+from edgekd.analysis.stats import speed_up, summarize
+from edgekd.errors import Incomparable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgekd.analysis.stats import Estimate, Summary
+    from edgekd.results import BenchResult
+
+
+class Verdict(str, Enum):
+    """What a change means for the user."""
+
+    WORSE = "worse"
+    BETTER = "better"
+    SAME = "same"
+    UNSURE = "cannot tell"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One quantity before and after.
+
+    ``relative`` changes are shares of the value before (0.05 is 5 % more); the others are differences.
+    ``low`` and ``high`` are the 95 % interval of the change, ``None`` for a quantity that was read once.
+    """
+
+    metric: str  # column key of the report: "p50_s", "size_bytes", "accuracy"...
+    before: float
+    after: float
+    change: float
+    low: float | None
+    high: float | None
+    relative: bool
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One variant before and after; changes with the most important first."""
+
+    variant: str
+    target: str
+    changes: list[Change]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class FolderComparison:
+    """Two sets of results."""
+
+    pairs: list[Comparison]
+    only_before: list[str]
+    only_after: list[str]
+
+
+# Memory and load time are read once a run; they move by this much without any change of the model.
+SAME_LATENCY = 0.01  # where code lies in memory moves latency by up to half a per cent
+READ_ONCE_NOISE = {"peak_rss_bytes": 0.05, "steady_rss_bytes": 0.05, "load_time_s": 0.5}
+
+
+def check_comparable(before: BenchResult, after: BenchResult, *, allow_different_machine: bool = False) -> list[str]:
+    """Return warnings, or refuse.
+
+    Raises:
+        Incomparable: when target, threads, texts or labels differ, or the machine does and may not.
+    """
+    for what, old, new, advice in (
+        ("the target", before.target, after.target, "Compare results of one target."),
+        ("the number of threads", before.threads, after.threads, "Measure both with one profile."),
+        (
+            "the hash of the evaluation texts",
+            before.data_hash[:12],
+            after.data_hash[:12],
+            "Measure both on the same data.",
+        ),
+        (
+            "the list of labels",
+            before.quality.labels,
+            after.quality.labels,
+            "Both models must know the same labels.",
+        ),
+    ):
+        if old != new:
+            raise Incomparable(
+                f"Cannot compare '{before.variant}' with '{after.variant}': {what} differs: {old} and {new}.",
+                hint=advice,
+            )
+    if before.machine.fingerprint == after.machine.fingerprint:
+        return []
+    machines = " and ".join(
+        f"{r.machine.cpu_model} ({r.machine.fingerprint[:8]}, onnxruntime "
+        f"{r.machine.libraries.get('onnxruntime', 'unknown')})"
+        for r in (before, after)
+    )
+    if not allow_different_machine:
+        raise Incomparable(
+            f"Cannot compare '{before.variant}' with '{after.variant}': measured on different machines: {machines}.",
+            hint="Measure both here with 'edgekd bench', or add --allow-different-machine.",
+        )
+    return [f"Measured on different machines ({machines}): latency, memory and load time say little."]
+
+
+def _verdict(low: float, high: float, *, more_is_better: bool) -> Verdict:
+    if low <= 0 <= high:
+        return Verdict.UNSURE
+    return Verdict.BETTER if (low > 0) == more_is_better else Verdict.WORSE
+
+
+def _latency(metric: str, before: Estimate | None, after: Estimate | None, ratio: Estimate | None) -> Change | None:
+    """Compare a latency; ``ratio`` is before over after."""
+    if before is None or after is None or ratio is None:
+        return None
+    low, high = 1 / ratio.high - 1, 1 / ratio.low - 1
+    change = 1 / ratio.value - 1
+    verdict = _verdict(low, high, more_is_better=False)
+    if low >= -SAME_LATENCY and high <= SAME_LATENCY:
+        verdict = Verdict.SAME
+    return Change(metric, before.value, after.value, change, low, high, True, verdict)
+
+
+def _quality(before: BenchResult, after: BenchResult, old: Summary, new: Summary) -> list[Change]:
+    targets, first, second = before.quality.targets, before.quality.predictions, after.quality.predictions
+    if old.accuracy is None or new.accuracy is None or old.macro_f1 is None or new.macro_f1 is None:
+        return []
+    if targets != after.quality.targets:
+        raise Incomparable(
+            f"Cannot compare '{before.variant}' with '{after.variant}': their texts have different true labels.",
+            hint="Measure both on the same data.",
+        )
+    f1 = macro_f1_change(before.quality.labels, targets, first, second)
+    found = []
+    for metric, was, is_now, interval in (
+        ("accuracy", old.accuracy.value, new.accuracy.value, accuracy_change(targets, first, second)),
+        ("macro_f1", old.macro_f1, new.macro_f1, f1),
+    ):
+        verdict = _verdict(interval.low, interval.high, more_is_better=True)
+        if first == second:
+            verdict = Verdict.SAME
+        bounds = (interval.value, interval.low, interval.high)
+        found.append(Change(metric, was, is_now, *bounds, False, verdict))
+    return found
+
+
+def _read_once(metric: str, before: float, after: float) -> Change:
+    """Compare a number without an interval; size must be equal to count as the same, memory may wobble."""
+    change = after / before - 1
+    if abs(change) <= READ_ONCE_NOISE.get(metric, 0.0):
+        verdict = Verdict.SAME
+    else:
+        verdict = Verdict.WORSE if change > 0 else Verdict.BETTER
+    return Change(metric, before, after, change, None, None, True, verdict)
+
+
+def _importance(change: Change) -> tuple[int, float]:
+    order = {Verdict.WORSE: 0, Verdict.BETTER: 1, Verdict.UNSURE: 2, Verdict.SAME: 3}
+    # A point of accuracy weighs as much as ten per cent of anything else.
+    weight = abs(change.change) * (1 if change.relative else 10)
+    return order[change.verdict], -weight
+
+
+def compare(before: BenchResult, after: BenchResult, *, allow_different_machine: bool = False) -> Comparison:
+    """Compare two results.
+
+    Raises:
+        Incomparable: see :func:`check_comparable`.
+    """
+    warnings = check_comparable(before, after, allow_different_machine=allow_different_machine)
+    if before.session != after.session:
+        warnings.append(
+            "Measured at different times: the machine may have changed speed in between, which the latency "
+            "intervals do not know. To decide a regression, use 'edgekd gate' with the two bundles."
+        )
+    old, new = summarize(before), summarize(after)
+    latency = [
+        _latency("p50_s", old.p50, new.p50, speed_up(before, after)),
+        _latency("p95_s", old.p95, new.p95, speed_up(before, after, q=0.95)),
+    ]
+    changes = [change for change in latency if change is not None]
+    changes += _quality(before, after, old, new)
+    changes += [
+        _read_once(metric, float(getattr(old, metric)), float(getattr(new, metric)))
+        for metric in ("size_bytes", "peak_rss_bytes", "steady_rss_bytes", "load_time_s")
+    ]
+    return Comparison(after.variant, after.target, sorted(changes, key=_importance), warnings)
+
+
+def compare_sets(
+    before: Sequence[BenchResult], after: Sequence[BenchResult], *, allow_different_machine: bool = False
+) -> FolderComparison:
+    """Compare two sets of results: one with one whatever their names, else by target and variant.
+
+    Raises:
+        Incomparable: when nothing matches, a name occurs twice, or see :func:`check_comparable`.
+    """
+    allow = allow_different_machine
+    if len(before) == len(after) == 1:
+        pair = compare(before[0], after[0], allow_different_machine=allow)
+        return FolderComparison([pair], [], [])
+    old, new = _by_name(before), _by_name(after)
+    common = [name for name in old if name in new]
+    if not common:
+        raise Incomparable(
+            f"Nothing to compare: the first has {', '.join(old)}, the second has {', '.join(new)}.",
+            hint="Give two result files to compare variants of different names.",
+        )
+    pairs = [compare(old[name], new[name], allow_different_machine=allow) for name in common]
+    return FolderComparison(
+        sorted(pairs, key=lambda pair: _importance(pair.changes[0])),
+        [name for name in old if name not in new],
+        [name for name in new if name not in old],
+    )
+
+
+def _by_name(results: Sequence[BenchResult]) -> dict[str, BenchResult]:
+    found: dict[str, BenchResult] = {}
+    for result in results:
+        name = f"{result.target}/{result.variant}"
+        if name in found:
+            raise Incomparable(
+                f"'{name}' occurs twice in one set, measured {found[name].created_at} and {result.created_at}.",
+                hint="Give one session's folder, or the two files.",
+            )
+        found[name] = result
+    return found

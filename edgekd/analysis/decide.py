@@ -1,0 +1,75 @@
+"""Which variants earned their place: pure, from measured results to a sentence each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgekd.analysis.stats import summarize
+from edgekd.report.decisions import Decision
+from edgekd.results import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgekd.analysis.stats import Summary
+    from edgekd.results import BenchResult
+
+DEFAULT_ACCURACY_DROP = 0.01  # of a compressed model against its own fp32 self
+FASTER = 0.98  # a ratio of medians above this is called "not faster"
+
+
+def decide(results: Sequence[BenchResult], *, accuracy_drop: float | None = None) -> list[Decision]:
+    """Decide for every int8 variant whether it stays beside its fp32 self.
+
+    It is kept when it is smaller or faster, and loses no more accuracy than allowed.
+
+    Args:
+        results: one session.
+        accuracy_drop: the profile's budget if that is tighter than one point.
+    """
+    allowed = min(DEFAULT_ACCURACY_DROP, accuracy_drop or DEFAULT_ACCURACY_DROP)
+    by_name = {result.variant: result for result in results}
+    decisions = []
+    for result in results:
+        original = by_name.get(f"{result.variant.removesuffix('-int8')}-fp32")
+        if result.precision == "int8" and original is not None:
+            decisions.append(_decide(result, original, allowed))
+    return decisions
+
+
+def _decide(result: BenchResult, original: BenchResult, allowed: float) -> Decision:
+    new, old = summarize(result), summarize(original)
+    smaller = new.size_bytes < old.size_bytes
+    ratio = _p50_ratio(new, old)
+    faster = ratio is not None and ratio < FASTER
+    loss = _accuracy(old) - _accuracy(new)
+    within = loss <= allowed
+    speed = "latency not measured" if ratio is None else f"p50 {ratio:.2f}x"
+    facts = f"size {new.size_bytes / old.size_bytes:.2f}x, {speed}, accuracy {-100 * loss:+.2f} points against fp32"
+    if within and (smaller or faster):
+        gains = " and ".join(word for word, true in (("smaller", smaller), ("faster", faster)) if true)
+        slower = "" if faster or ratio is None or ratio <= 1 / FASTER else ", although slower"
+        reason = f"int8 is {gains}{slower}: {facts}"
+    elif not within:
+        reason = f"int8 loses more than {100 * allowed:.1f} points: {facts}"
+    else:
+        reason = f"int8 is neither smaller nor faster: {facts}"
+    kept = within and (smaller or faster)
+    who = "teacher" if result.role is Role.TEACHER else "student"
+    return Decision(
+        variant=result.variant,
+        target=result.target,
+        kept=kept,
+        reason=f"{who} {reason}",
+        evidence=result.evidence.value,
+    )
+
+
+def _p50_ratio(new: Summary, old: Summary) -> float | None:
+    if new.p50 is None or old.p50 is None:
+        return None
+    return new.p50.value / old.p50.value
+
+
+def _accuracy(summary: Summary) -> float:
+    return summary.accuracy.value if summary.accuracy is not None else 0.0

@@ -1,0 +1,115 @@
+"""From what the measuring processes sent to result records."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from edgekd import __version__
+from edgekd.bench.loop import Timings
+from edgekd.bench.variants import TORCH
+from edgekd.results import BenchResult, Evidence, Memory, Quality, Role, Samples
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgekd.bench.variants import Variant
+    from edgekd.data.types import Examples
+    from edgekd.devices import DeviceProfile
+    from edgekd.results import Machine
+
+
+@dataclass
+class Measured:
+    """What came back from one measuring process so far."""
+
+    variant: Variant
+    loaded: dict[str, Any] = field(default_factory=dict)
+    warm_up: dict[str, Any] = field(default_factory=dict)
+    timings: Timings = field(default_factory=Timings)
+    memory: dict[str, Any] = field(default_factory=dict)
+    predictions: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What all variants of a session have in common."""
+
+    profile: DeviceProfile
+    threads: int  # used; the profile may ask for more than there are
+    machine: Machine
+    warm_up_note: str
+
+
+def make_results(
+    measured: Sequence[Measured], conditions: Conditions, texts: Examples, data_name: str
+) -> list[BenchResult]:
+    """Make the records of all variants of a session; predictions are indexes into the first one's labels."""
+    created_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    session = uuid.uuid4().hex[:12]
+    teacher = _teacher(measured)
+    return [
+        BenchResult(
+            edgekd_version=__version__,
+            created_at=created_at,
+            session=session,
+            variant=m.variant.name,
+            role=m.variant.role,
+            kind=m.variant.kind,
+            precision=m.variant.precision,
+            backend=m.variant.backend,
+            evidence=Evidence.HOST,
+            target=conditions.profile.name,
+            threads=conditions.threads,
+            affinity=m.loaded["affinity"],
+            data_name=data_name,
+            data_hash=texts.hash(),
+            artifact=str(m.variant.path),
+            artifact_hash=m.variant.artifact_hash,
+            size_bytes=m.variant.size_bytes,
+            parameters=m.variant.parameters,
+            load_time_s=m.loaded["load_time_s"],
+            warm_up=Samples(**m.warm_up),
+            samples=Samples(**m.timings.as_columns()),
+            memory=Memory(
+                start_rss_bytes=m.loaded["start_rss_bytes"],
+                loaded_rss_bytes=m.loaded["loaded_rss_bytes"],
+                **m.memory,
+            ),
+            quality=Quality(
+                labels=list(measured[0].variant.labels),
+                targets=texts.targets,
+                predictions=m.predictions,
+                teacher_predictions=teacher.predictions if teacher else None,
+            ),
+            machine=conditions.machine,
+            control_accuracy=m.variant.control_accuracy,
+            control_correct=m.variant.control_correct,
+            lineage=list(m.variant.lineage),
+            notes=_notes(m, conditions),
+        )
+        for m in measured
+    ]
+
+
+def _notes(m: Measured, conditions: Conditions) -> list[str]:
+    profile, threads = conditions.profile, conditions.threads
+    wanted = f"{profile.threads} thread{'s' if profile.threads > 1 else ''}"
+    notes = []
+    if not profile.is_this_machine:
+        notes.append(f"measured on this host under the profile's {wanted}, not on {profile.name}")
+    if threads < profile.threads:
+        notes.append(f"the profile has {wanted}, this machine allows {threads}: {threads} used")
+    unused = [name for name in m.variant.providers if name not in m.loaded["providers"]]
+    if unused:
+        notes.append(f"not available here and not used: {', '.join(unused)}")
+    notes.append(conditions.warm_up_note)
+    return notes
+
+
+def _teacher(measured: Sequence[Measured]) -> Measured | None:
+    """Return whose labels count as the teacher's: PyTorch before ONNX, fp32 before int8."""
+    teachers = [m for m in measured if m.variant.role is Role.TEACHER]
+    return min(teachers, key=lambda m: (m.variant.backend != TORCH, m.variant.precision != "fp32"), default=None)

@@ -1,0 +1,71 @@
+"""The timing loop: every latency that edgekd reports was measured by these lines."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from edgekd.bench.session import Session
+
+
+@dataclass
+class Timings:
+    """The columns of :class:`edgekd.results.Samples` as plain lists: the measuring process stays small."""
+
+    text_index: list[int] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    block: list[int] = field(default_factory=list)
+    total_s: list[float] = field(default_factory=list)
+    tokenize_s: list[float] = field(default_factory=list)
+    infer_s: list[float] = field(default_factory=list)
+
+    def as_columns(self) -> dict[str, list[Any]]:
+        """Return the columns by name."""
+        return asdict(self)
+
+    def extend(self, columns: Mapping[str, list[Any]]) -> None:
+        """Append the calls of another block."""
+        for name, values in columns.items():
+            getattr(self, name).extend(values)
+
+
+def measure(
+    session: Session,
+    texts: Sequence[str] | Mapping[int, str],
+    indexes: Sequence[int],
+    block: int,
+    clock: Callable[[], float] = perf_counter,
+    labels: dict[int, int] | None = None,
+) -> Timings:
+    """Time one call for each of ``indexes``: text in, label out.
+
+    Args:
+        session: loaded and warm.
+        texts: all texts; ``indexes`` points into them.
+        indexes: the texts to measure, in this order.
+        block: interleaving block, stored with every sample.
+        clock: seconds, monotonic; an argument so that tests can script it. Read three times a call.
+        labels: receives the label of every measured text, by index.
+    """
+    timings = Timings()
+    encode, infer = session.encode, session.infer
+    for index in indexes:
+        text = [texts[index]]
+        t0 = clock()
+        inputs = encode(text)
+        t1 = clock()
+        label = int(infer(inputs)[0].argmax())  # the label is what the product waits for, so it is timed
+        t2 = clock()
+        timings.text_index.append(index)
+        timings.tokens.append(inputs.tokens)
+        timings.block.append(block)
+        timings.total_s.append(t2 - t0)
+        timings.tokenize_s.append(t1 - t0)
+        timings.infer_s.append(t2 - t1)
+        if labels is not None:
+            labels[index] = label
+    return timings

@@ -1,0 +1,67 @@
+"""Starts a measuring process and waits for its answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from edgekd.environment import NO_TELEMETRY
+from edgekd.errors import InvalidArtifact
+from edgekd.gate.protocol import RoundsRequest, write_request
+
+if TYPE_CHECKING:
+    from edgekd.gate.protocol import Request
+
+GRACE_S = 120.0  # start, loading and warm-up of a slow model on a busy machine
+SLOWEST_TEXT_S = 10.0  # no model that fits a small board takes longer
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Return the child's environment: no telemetry, the profile's threads, equal hashing in every process."""
+    count = str(threads)
+    limits = {"OMP_NUM_THREADS": count, "OPENBLAS_NUM_THREADS": count, "MKL_NUM_THREADS": count}
+    return {**os.environ, **NO_TELEMETRY, **limits, "PYTHONHASHSEED": "0"}
+
+
+def ask(request: Request, *, what: str) -> dict[str, Any]:
+    """Start a fresh process, hand it the request and block until it has answered.
+
+    Args:
+        request: what to measure.
+        what: names the bundle or bundles in an error.
+
+    Raises:
+        InvalidArtifact: when the process dies or hangs; the end of its stderr is quoted.
+    """
+    if isinstance(request, RoundsRequest):
+        limit_s = GRACE_S + request.max_seconds
+    else:
+        limit_s = GRACE_S + SLOWEST_TEXT_S * len(request.texts)
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", "edgekd.gate.worker"],
+            input=write_request(request),
+            capture_output=True,
+            env=_environment(request.threads),
+            timeout=limit_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InvalidArtifact(
+            f"Measuring {what} took longer than {limit_s:.0f} s and was stopped.",
+            hint="Try the bundle with 'edgekd predict', or give fewer texts.",
+        ) from error
+    if child.returncode != 0:
+        raise InvalidArtifact(_death(child, what), hint="Try the bundle with 'edgekd predict BUNDLE TEXT'.")
+    answer: dict[str, Any] = json.loads(child.stdout)
+    return answer
+
+
+def _death(child: subprocess.CompletedProcess[bytes], what: str) -> str:
+    lines = child.stderr.decode(errors="replace").strip().splitlines()
+    reason = lines[-1] if lines else "it said nothing"
+    how = f"by signal {-child.returncode}" if child.returncode < 0 else f"with exit code {child.returncode}"
+    return f"The process that measures {what} ended {how}: {reason}"

@@ -1,0 +1,118 @@
+"""What a gate run was asked for, and what it needs for that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edgekd.errors import ConfigError
+from edgekd.gate.grammar import Reference, parse_rules
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgekd.data.types import Examples
+    from edgekd.gate.grammar import Rule
+    from edgekd.gate.sides import Side
+
+SELF_TEST_RULE = "p95>5%"
+WARM_UP_TEXTS = 2000  # enough words for a cache to be warm; more only makes every process start later
+GIVE_DATA = "Give labelled texts with --data FILE: CSV, JSON lines, Parquet, a folder or asset:NAME."
+
+
+@dataclass(frozen=True)
+class GateJob:
+    """The options of ``edgekd gate``."""
+
+    candidate: Path
+    baseline: Path | None = None
+    rules: tuple[str, ...] = ()
+    target: str | None = None  # None: the one the candidate was made for
+    devices: Path | None = None
+    data: str | None = None
+    text_column: str | None = None
+    label_column: str | None = None
+    max_seconds: float = 60.0
+    self_test: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Evaluation texts and where they come from; ``warm_up`` may be empty."""
+
+    name: str
+    examples: Examples
+    warm_up: list[str] = field(default_factory=list)
+
+
+def is_latency(rule: Rule) -> bool:
+    """Tell whether a rule is about a latency percentile."""
+    return rule.metric.percentile is not None
+
+
+def rules_of(job: GateJob) -> list[Rule]:
+    """Return the rules of a job; a self-test keeps those about a change of latency.
+
+    Raises:
+        ConfigError: for a wrong rule, or when rules need a baseline and there is none.
+    """
+    rules = parse_rules(job.rules)
+    if job.self_test:
+        changes = [rule for rule in rules if is_latency(rule) and rule.reference is not Reference.ABSOLUTE]
+        return changes or parse_rules([SELF_TEST_RULE])
+    needy = [rule.text for rule in rules if rule.needs_baseline]
+    if needy and job.baseline is None:
+        which = "The default rules" if not job.rules else "These rules"
+        raise ConfigError(
+            f"{which} compare with a baseline, and none is given: {', '.join(needy)}.",
+            hint="Give --baseline BUNDLE_OR_RESULT, or absolute rules such as --fail-if 'p95>20ms'.",
+        )
+    return rules
+
+
+def needs_texts(job: GateJob, rules: list[Rule], sides: list[Side]) -> bool:
+    """Tell whether something has to be run: a rule beyond size, and a side that is not already measured."""
+    beyond_size = any(rule.metric.name != "size" for rule in rules)
+    return (beyond_size or job.data is not None) and any(side.bundle for side in sides)
+
+
+def find_texts(job: GateJob, sides: list[Side]) -> Texts:
+    """Read the evaluation texts: those given, or the test split of the run that made a bundle.
+
+    Raises:
+        ConfigError: when none are given and the bundle is not in a run folder.
+        DataError: when they cannot be used.
+    """
+    from edgekd.data.prepare import read_evaluation, read_texts
+
+    source = job.data or _run_split(sides, "test")
+    if source is None:
+        raise ConfigError(
+            "There are no texts to measure with: --data is not given, and the bundle is not in a run folder "
+            "(RUN/bundles/TARGET/NAME with RUN/data/test.jsonl).",
+            hint=GIVE_DATA,
+        )
+    examples = read_evaluation(source, sides[0].labels, text_column=job.text_column, label_column=job.label_column)
+    train = _run_split(sides, "train")
+    warm_up = []
+    if train is not None:
+        tested = set(examples.texts)
+        warm_up = [text for text in read_texts(train)[:WARM_UP_TEXTS] if text not in tested]
+    return Texts(source, examples, warm_up)
+
+
+def _run_split(sides: list[Side], split: str) -> str | None:
+    """Return a split in the run folder of the first bundle that lies in one."""
+    for side in sides:
+        if side.bundle is None:
+            continue
+        folders = side.bundle.folder.resolve().parents
+        if len(folders) > 2 and (path := folders[2] / "data" / f"{split}.jsonl").is_file():
+            return str(path)
+    return None
+
+
+def is_fresh(rule: Rule) -> bool:
+    """Tell whether a rule needs a process of its own for every value."""
+    return rule.metric.name in ("load_time", "peak_rss")
