@@ -120,7 +120,7 @@ class _Run:
     def prepare_data(self) -> None:
         """Read, clean and split the data."""
         self.progress.start("Reading the data", None)
-        self.data = prepare(self.recipe.data)
+        self.data = prepare(self.recipe.data, progress=self.progress.say)
         self.data_hash = hash_json(
             {
                 "labels": self.data.task.labels,

@@ -6,21 +6,26 @@ A killed run goes on from its last complete checkpoint.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 import shutil
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from edgekd.student.losses import IGNORE_INDEX, distillation_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from transformers import PreTrainedModel
@@ -29,6 +34,23 @@ if TYPE_CHECKING:
     from edgekd.progress import Progress
 
 CHECKPOINT_FILES = ("trainer_state.json", "model.safetensors", "optimizer.pt", "scheduler.pt")
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Turn what safetensors and torch raise when a disk is full or read-only into the OSError behind it."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        code = int(number.group(1))
+        raise OSError(code, os.strerror(code), str(folder)) from error
+    except RuntimeError as error:
+        if "PytorchStreamWriter" not in str(error) and "inline_container" not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
 
 
 class EncodedTexts(torch.utils.data.Dataset[dict[str, Any]]):
@@ -253,7 +275,8 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)
     started = time.monotonic()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with writing_to(work):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     state = trainer.state
     return TrainingOutcome(
         best_validation_accuracy=float(state.best_metric or 0.0),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from edgekd.analysis.bootstrap import RESAMPLES
 from edgekd.analysis.paired_quality import accuracy_change, macro_f1_change
 from edgekd.analysis.stats import speed_up, summarize
 from edgekd.errors import Incomparable
@@ -168,7 +169,13 @@ def _importance(change: Change) -> tuple[int, float]:
     return order[change.verdict], -weight
 
 
-def compare(before: BenchResult, after: BenchResult, *, allow_different_machine: bool = False) -> Comparison:
+def compare(
+    before: BenchResult,
+    after: BenchResult,
+    *,
+    allow_different_machine: bool = False,
+    resamples: int = RESAMPLES,
+) -> Comparison:
     """Compare two results.
 
     Raises:
@@ -180,10 +187,10 @@ def compare(before: BenchResult, after: BenchResult, *, allow_different_machine:
             "Measured at different times: the machine may have changed speed in between, which the latency "
             "intervals do not know. To decide a regression, use 'edgekd gate' with the two bundles."
         )
-    old, new = summarize(before), summarize(after)
+    old, new = summarize(before, resamples=resamples), summarize(after, resamples=resamples)
     latency = [
-        _latency("p50_s", old.p50, new.p50, speed_up(before, after)),
-        _latency("p95_s", old.p95, new.p95, speed_up(before, after, q=0.95)),
+        _latency("p50_s", old.p50, new.p50, speed_up(before, after, resamples=resamples)),
+        _latency("p95_s", old.p95, new.p95, speed_up(before, after, q=0.95, resamples=resamples)),
     ]
     changes = [change for change in latency if change is not None]
     changes += _quality(before, after, old, new)

@@ -35,11 +35,7 @@ def front(points: Sequence[Point]) -> list[Point]:
     best: list[Point] = []
     for point in sorted(usable, key=lambda p: (p.cost, -p.benefit)):
         last = best[-1] if best else None
-        if (
-            last is None
-            or point.benefit > last.benefit
-            or (point.benefit, point.cost) == (last.benefit, last.cost)
-        ):
+        if last is None or point.benefit > last.benefit or (point.benefit, point.cost) == (last.benefit, last.cost):
             best.append(point)
     return best
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from edgekd.config import BenchConfig
 
-MAX_WARM_UP_TEXTS = 5000
+MAX_WARM_UP_TEXTS = 20_000
 HELD_OUT_SHARE = 0.2
 HELD_OUT_TEXTS = 200
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 HANG_LIMIT_S = 600.0
 HANG_LIMIT_PER_TEXT_S = 1.0
 EVALUATION_BATCH = 32
+WARM_UP_PART = 1000
 
 
 def run_bench(
@@ -120,13 +121,23 @@ class _Session:
             child = stack.enter_context(Child(m.variant.name, self.threads))
             load = {"do": "load", "variant": _spec(m.variant), "threads": self.threads}
             m.loaded = child.ask({**load, "affinity": self.affinity}, HANG_LIMIT_S)
-            warm_up = {"do": "warm_up", "texts": self.plan.warm_up, "calls": self.config.warm_up_calls}
-            m.warm_up = child.ask(warm_up, HANG_LIMIT_S)
+            m.warm_up = self._warm_up(child)
             child.ask({"do": "texts", "indexes": timed, "texts": [texts[i] for i in timed]}, HANG_LIMIT_S)
             children.append(child)
             self.progress.update(len(children), m.variant.name)
         self.progress.finish()
         return children
+
+    def _warm_up(self, child: Child) -> dict[str, Any]:
+        """Warm up with a part of the texts at a time: they would count as the child's memory."""
+        first, *others = (
+            self.plan.warm_up[start : start + WARM_UP_PART] for start in range(0, len(self.plan.warm_up), WARM_UP_PART)
+        )
+        calls = self.config.warm_up_calls
+        columns = child.ask({"do": "warm_up", "texts": first, "calls": calls}, HANG_LIMIT_S)
+        for part in others:
+            child.ask({"do": "learn_words", "texts": part}, HANG_LIMIT_S)
+        return columns
 
     def _time(self, children: list[Child]) -> None:
         timed = len(self.plan.timed)

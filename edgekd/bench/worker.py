@@ -70,6 +70,7 @@ class Worker:
         steps: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "load": self._load,
             "warm_up": self._warm_up,
+            "learn_words": self._learn_words,
             "texts": self._set_texts,
             "begin_pass": self._begin_pass,
             "block": self._block,
@@ -100,6 +101,12 @@ class Worker:
         timings = measure(self._session, texts, indexes, WARM_UP_BLOCK)
         self._session.warm_up(texts)
         return timings.as_columns()
+
+    def _learn_words(self, request: dict[str, Any]) -> dict[str, Any]:
+        learn_words = getattr(self._session, "learn_words", None)
+        if learn_words is not None:
+            learn_words(request["texts"])
+        return {}
 
     def _set_texts(self, request: dict[str, Any]) -> dict[str, Any]:
         self._texts = dict(zip(request["indexes"], request["texts"], strict=True))

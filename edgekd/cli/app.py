@@ -61,6 +61,7 @@ _OS_HINTS = {
     errno.EPERM: "Permission denied: choose another folder with --out.",
     errno.ENOTDIR: "A file stands where a folder is needed: choose another folder with --out.",
     errno.EEXIST: "A file stands where a folder is needed: choose another folder with --out.",
+    errno.EFBIG: "The system's limit on file sizes is reached: raise it or choose another folder with --out.",
     errno.EDQUOT: "The disk quota is used up: free some space or choose another folder with --out.",
 }
 

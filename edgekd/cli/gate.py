@@ -46,7 +46,10 @@ TextColumn = Annotated[str | None, typer.Option(help="Column of the text; recogn
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the label; recognised if not given.")]
 Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.")]
 Markdown = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a Markdown summary.")]
-Out = Annotated[typer.Option("--out", "-o", metavar="FILE", help="Write all of it as JSON, raw samples too."),]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="FILE", help="Write all of it as JSON, raw samples too."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 MaxSeconds = Annotated[float, typer.Option(min=1.0, help="Time limit of the latency measurement.")]
 SelfTest = Annotated[

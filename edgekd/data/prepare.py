@@ -216,6 +216,12 @@ def _check_labels(labels: list[str] | None) -> None:
 
 
 def _check(splits: dict[str, Examples], labels: Sequence[str], config: DataConfig) -> None:
+    present = sorted(set(splits["train"].targets))
+    if len(present) == 1:
+        raise DataError(
+            f"The training texts of '{config.train}' have one class only: '{labels[present[0]]}'.",
+            hint="A classifier needs at least two classes; check the label column (data.label_column).",
+        )
     for name, examples in splits.items():
         if len(examples) == 0:
             sizes = ", ".join(f"{split} {len(part)}" for split, part in splits.items())
@@ -223,9 +229,3 @@ def _check(splits: dict[str, Examples], labels: Sequence[str], config: DataConfi
                 f"The {name} split of '{config.train}' has no texts (texts left: {sizes}).",
                 hint=f"Give more texts, a file for it with data.{name}, or another share with data.split.",
             )
-    present = sorted(set(splits["train"].targets))
-    if len(present) < 2:
-        raise DataError(
-            f"The training texts of '{config.train}' have one class only: '{labels[present[0]]}'.",
-            hint="A classifier needs at least two classes; check the label column (data.label_column).",
-        )

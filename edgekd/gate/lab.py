@@ -86,14 +86,25 @@ class Lab:
         self,
         bundles: Sequence[Bundle],
         decided: Callable[[Sequence[ProcessSamples]], bool],
+        measured: Callable[[Sequence[ProcessSamples]], None],
         *,
         min_calls: int,
         max_seconds: float,
     ) -> list[ProcessSamples]:
-        """Time bundles in turns until ``decided`` says that more would change nothing."""
+        """Time bundles in turns until ``decided`` says that more would change nothing.
+
+        Args:
+            bundles: one or two sides.
+            decided: see :func:`edgekd.gate.looks.gather`.
+            measured: hears of all samples so far after every process.
+            min_calls: see :func:`edgekd.gate.looks.gather`.
+            max_seconds: see :func:`edgekd.gate.looks.gather`.
+        """
         timed, warm = (self.texts, self.warm_up) if self.warm_up else hold_out(self.texts)
         models = [_fields(bundle) for bundle in bundles]
         what = " and ".join(_name(bundle) for bundle in bundles)
+
+        done: list[ProcessSamples] = []
 
         def run(look: Look) -> ProcessSamples:
             request = RoundsRequest(
@@ -110,7 +121,9 @@ class Lab:
                 max_seconds=look.stop.max_seconds,
                 seed=self.seed + look.process,
             )
-            return ProcessSamples.model_validate(ask(request, what=what))
+            done.append(ProcessSamples.model_validate(ask(request, what=what)))
+            measured(done)
+            return done[-1]
 
         return gather(run, decided, min_calls=min_calls, max_seconds=max_seconds)
 

@@ -107,7 +107,7 @@ def measure_rounds(
                     t0 = clock()
                     int(run(text)[0].argmax())  # the label is part of the answer, so it is timed
                     t1 = clock()
-                    columns.seconds[side].append(t1 - t0)
+                    columns.seconds[side].append(round(t1 - t0, 9))
                 columns.text_index.append(index)
                 columns.round.append(number)
                 columns.first_side.append(first)

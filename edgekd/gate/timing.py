@@ -9,7 +9,7 @@ from edgekd.gate.evidence import rounds_of, rounds_of_stored
 from edgekd.gate.grammar import Reference
 from edgekd.gate.job import is_latency
 from edgekd.gate.latency import decide_latency
-from edgekd.gate.looks import LOOKS, MIN_CALLS
+from edgekd.gate.looks import MIN_CALLS, calls
 from edgekd.gate.records import Outcome
 from edgekd.gate.self_test import judge_self_test
 
@@ -92,7 +92,6 @@ def _run(
     campaign: Campaign, setup: Setup, lab: Lab, comparison: Comparison, progress: Progress, *, share: int
 ) -> list[ProcessSamples]:
     def decided(samples: Sequence[ProcessSamples]) -> bool:
-        progress.update(len(samples), f"{sum(len(s.text_index) for s in samples)} calls a side")
         so_far = _with_rounds(comparison, campaign.name, samples)
         results = [decide_latency(rule, so_far) for rule in campaign.rules]
         if setup.job.self_test:
@@ -100,7 +99,13 @@ def _run(
         return all(result.outcome in (Outcome.PASS, Outcome.FAIL) for result in results)
 
     needed = [MIN_CALLS[rule.metric.percentile] for rule in campaign.rules if rule.metric.percentile]
-    progress.start(TITLES[campaign.name], sum(count for count, _ in LOOKS))
-    samples = lab.rounds(campaign.bundles, decided, min_calls=max(needed), max_seconds=setup.job.max_seconds / share)
-    progress.finish(f"{sum(len(s.text_index) for s in samples)} calls a side, {len(samples)} processes")
+    progress.start(TITLES[campaign.name], None)
+    samples = lab.rounds(
+        campaign.bundles,
+        decided,
+        lambda done: progress.update(calls(done), "calls a side"),
+        min_calls=max(needed),
+        max_seconds=setup.job.max_seconds / share,
+    )
+    progress.finish(f"{calls(samples):,} calls a side, {len(samples)} processes")
     return samples

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgekd.analysis.bootstrap import RESAMPLES
 from edgekd.errors import DataError
 from edgekd.report.evidence import statement
 from edgekd.report.method import machine_facts, method_sentences
@@ -110,8 +111,9 @@ def _section(
     name: str,
     decisions: Sequence[Decision],
     host_targets: Collection[str],
+    resamples: int,
 ) -> Section:
-    table = build_table(group)
+    table = build_table(group, resamples=resamples)
     target = group[0].target
     mine = [decision for decision in decisions if decision.target == target]
     dropped = frozenset(decision.variant for decision in mine if not decision.kept)
@@ -142,6 +144,7 @@ def build_report(
     title: str,
     run: Mapping[str, Any] | None = None,
     host_targets: Collection[str] | None = None,
+    resamples: int = RESAMPLES,
 ) -> Report:
     """Compute a report. The same results always give the same report.
 
@@ -151,6 +154,7 @@ def build_report(
         title: the heading.
         run: facts about the run; ``commands`` (a list of strings) is shown under "How to reproduce".
         host_targets: targets that stand for this machine; those of the shipped profiles by default.
+        resamples: of each bootstrap.
 
     Raises:
         DataError: when there is no result.
@@ -162,6 +166,15 @@ def build_report(
     sections: list[Section] = []
     for group in groups:
         heading = _heading(group, groups)
-        sections.append(_section(group, heading=heading, name=_slug(heading), decisions=decisions, host_targets=hosts))
+        sections.append(
+            _section(
+                group,
+                heading=heading,
+                name=_slug(heading),
+                decisions=decisions,
+                host_targets=hosts,
+                resamples=resamples,
+            )
+        )
     newest = max(results, key=lambda r: r.created_at)
     return Report(title, newest.edgekd_version, newest.created_at, sections, dict(run or {}))

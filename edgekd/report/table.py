@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgekd.analysis.bootstrap import RESAMPLES
 from edgekd.analysis.stats import needed_samples, speed_up, summarize
 from edgekd.report import units
 from edgekd.results import Role
@@ -136,16 +137,16 @@ def _gain(row_is_teacher: bool, estimate: Estimate | None) -> Cell:
     return Cell(units.points(e.value), interval, e.value, e.low, e.high, e.n)
 
 
-def _speed_up(result: BenchResult, reference: BenchResult | None) -> Cell:
+def _speed_up(result: BenchResult, reference: BenchResult | None, resamples: int) -> Cell:
     if reference is None:
         return _missing("no teacher was measured")
     if result is reference:
         return Cell(units.ratio(1.0), value=1.0)
-    found = speed_up(reference, result)
+    found = speed_up(reference, result, resamples=resamples)
     return _estimate(found, units.ratio, units.ratio_interval, _too_few(len(result.samples.total_s), 0.5))
 
 
-def _cells(result: BenchResult, summary: Summary, reference: BenchResult | None) -> dict[str, Cell]:
+def _cells(result: BenchResult, summary: Summary, speed: Cell) -> dict[str, Cell]:
     n = summary.samples
     no_labels = "the texts have no labels"
     f1 = summary.macro_f1
@@ -154,7 +155,7 @@ def _cells(result: BenchResult, summary: Summary, reference: BenchResult | None)
         "macro_f1": _missing(no_labels) if f1 is None else Cell(units.percent(f1), value=f1),
         "agreement": _share(summary.agreement, "no teacher was measured"),
         "kd_gain": _gain(result.role is Role.TEACHER, summary.control_gain),
-        "speed_up": _speed_up(result, reference),
+        "speed_up": speed,
         "p50_s": _duration(summary.p50, _too_few(n, 0.5)),
         "p90_s": _duration(summary.p90, _too_few(n, 0.9)),
         "p95_s": _duration(summary.p95, _too_few(n, 0.95)),
@@ -181,13 +182,14 @@ def _names(results: Sequence[BenchResult]) -> list[str]:
     return [r.variant if variants.count(r.variant) == 1 else f"{r.variant} ({r.created_at})" for r in results]
 
 
-def build_table(results: Sequence[BenchResult]) -> Table:
+def build_table(results: Sequence[BenchResult], *, resamples: int = RESAMPLES) -> Table:
     """Compute the rows of one target: the teacher first, then the others from slow to fast."""
     reference = reference_of(results)
     rows = []
     for name, result in zip(_names(results), results, strict=True):
-        summary = summarize(result)
-        rows.append(Row(name, result, summary, _cells(result, summary, reference)))
+        summary = summarize(result, resamples=resamples)
+        speed = _speed_up(result, reference, resamples)
+        rows.append(Row(name, result, summary, _cells(result, summary, speed)))
 
     def order(row: Row) -> tuple[bool, bool, float, str]:
         p50 = row.cells["p50_s"].value

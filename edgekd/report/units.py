@@ -16,9 +16,10 @@ def _decimals_for(value: float, half_width: float | None) -> int:
 
     Without an interval three significant digits are shown.
     """
-    if value == 0:
+    rounded = float(f"{value:.3g}")  # 0.9996 prints as 1.00, not as 1.000
+    if rounded == 0:
         return 0
-    significant = 2 - math.floor(math.log10(abs(value)))
+    significant = 2 - math.floor(math.log10(abs(rounded)))
     if half_width is None or half_width <= 0:
         return max(0, significant)
     return max(0, min(1 - math.floor(math.log10(half_width)), significant))

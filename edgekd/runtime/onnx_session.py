@@ -118,11 +118,15 @@ class OnnxSession:
         return self.infer(self.encode(texts))
 
     def warm_up(self, texts: Sequence[str]) -> None:
-        """Tokenize all texts, run the graph on the first 50; what the cache knows then is its warm state."""
-        for position, text in enumerate(texts):
-            encoded = self.encode([text])
-            if position < WARM_UP_CALLS:
-                self.infer(encoded)
+        """Run the first 50 texts and learn the words of all."""
+        for text in texts[:WARM_UP_CALLS]:
+            self.run([text])
+        self.learn_words(texts)
+
+    def learn_words(self, texts: Sequence[str]) -> None:
+        """Fill the cache as traffic would; what it knows then is its warm state."""
+        for text in texts:
+            self._encoder.ids(text)
         self._encoder.mark()
 
     def begin_pass(self) -> None:

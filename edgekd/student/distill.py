@@ -19,7 +19,7 @@ from edgekd.student.base import count_parameters
 from edgekd.student.kinds import build_student
 from edgekd.student.losses import IGNORE_INDEX
 from edgekd.teacher.load import encode
-from edgekd.training import EncodedTexts, Objective, Schedule, predict_logits, train
+from edgekd.training import EncodedTexts, Objective, Schedule, predict_logits, train, writing_to
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,7 +154,7 @@ def _train_and_publish(
         "validation": _score(model, teacher, data.validation),
         "test": _score(model, teacher, data.test),
     }
-    with publish_folder(target) as folder:
+    with writing_to(target), publish_folder(target) as folder:
         model.save_pretrained(folder)
         teacher.tokenizer.save_pretrained(folder)
         write_json_atomic(folder / TRAIN_FILE, record)

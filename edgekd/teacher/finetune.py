@@ -13,7 +13,7 @@ from edgekd.artifacts import publish_folder, write_json_atomic
 from edgekd.metrics import classification_scores
 from edgekd.runfolder import METRICS_FILE
 from edgekd.teacher.load import Teacher, check_labels, encode, load_classifier, load_for_training
-from edgekd.training import EncodedTexts, Objective, Schedule, predict_logits, train
+from edgekd.training import EncodedTexts, Objective, Schedule, predict_logits, train, writing_to
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def score(teacher: Teacher, examples: Examples) -> dict[str, Any]:
 
 def publish(teacher: Teacher, metrics: dict[str, Any], target: Path) -> None:
     """Save model, tokenizer and metrics as one Hugging Face folder that appears whole."""
-    with publish_folder(target) as folder:
+    with writing_to(target), publish_folder(target) as folder:
         teacher.model.save_pretrained(folder)
         teacher.tokenizer.save_pretrained(folder)
         write_json_atomic(folder / METRICS_FILE, metrics)

@@ -49,7 +49,7 @@ def resolve_model(source: str, progress: Progress) -> str:
     """
     if source.startswith(ASSET_PREFIX):
         progress.say(f"Base model: {source}")
-        return str(get_asset(source.removeprefix(ASSET_PREFIX)))
+        return str(get_asset(source.removeprefix(ASSET_PREFIX), progress=progress.say))
     path = Path(source).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from edgekd.analysis.compare import Verdict, compare, compare_sets
+from edgekd.analysis.compare import Verdict, compare_sets
+from edgekd.analysis.compare import compare as compare_fully
 from edgekd.errors import EXIT_INVALID, Incomparable
 from tests.results import make_machine, make_memory, make_result
+
+compare = partial(compare_fully, resamples=200)
 
 
 def changes(before, after, **options):

@@ -34,7 +34,7 @@ LAYERS = [
     {"gate"},
     {"teacher", "student", "compress", "export", "bench", "report", "training"},
     {"runtime", "analysis", "data"},
-    {"recipe", "assets", "download", "runfolder", "metrics", "bundle", "results", "devices", "config"},
+    {"recipe", "assets", "catalogue", "download", "runfolder", "metrics", "bundle", "results", "devices", "config"},
     {"artifacts", "registry", "tasks", "progress", "environment", "errors"},
 ]
 # report.decisions is a record that analysis.decide returns; it belongs to the results.

@@ -27,7 +27,7 @@ DROPPED = Decision(variant="bag-fp32", target="cpu", kept=False, reason="bag-int
 
 
 def report(results=None, title="toy", **options):
-    return build_report(results or make_session(), title=title, host_targets={"cpu"}, **options)
+    return build_report(results or make_session(), title=title, host_targets={"cpu"}, resamples=200, **options)
 
 
 def evil_report():
