@@ -116,7 +116,7 @@ def main() -> None:
         copy = write_copy(bundle, options.out, steps)
         found = slowdown(bundle, copy, texts, options.seconds)
         print(f"{steps} steps: {100 * found:+.1f} % at p50")
-        if abs(found - wanted) < 0.05 * wanted:
+        if abs(found - wanted) < 0.1 * wanted:
             break
         steps = max(1, round(steps * wanted / max(found, 1e-3)))
     first, second = OnnxSession(bundle, threads=1), OnnxSession(copy, threads=1)

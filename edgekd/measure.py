@@ -13,7 +13,7 @@ from edgekd.artifacts import folder_lock, hash_json, read_json, write_json_atomi
 from edgekd.bench.machine import describe_machine
 from edgekd.bench.runner import run_bench
 from edgekd.bench.variants import variant_from_bundle, variant_from_teacher
-from edgekd.report.decisions import Decision, save_decisions
+from edgekd.decisions import Decision, save_decisions
 from edgekd.report.model import build_report
 from edgekd.report.write import write_report
 from edgekd.results import RESULT_SUFFIX, BenchResult, load_result

@@ -17,9 +17,9 @@ from edgekd.bundle import TOKENIZER_FILE
 from edgekd.data.prepare import prepare
 from edgekd.data.store import save_data
 from edgekd.data.transfer import transfer_texts
+from edgekd.decisions import Decision, save_decisions
 from edgekd.publish import ExportedModel, publish_bundles
 from edgekd.recipe import dump_recipe
-from edgekd.report.decisions import Decision, save_decisions
 from edgekd.runfolder import (
     METRICS_FILE,
     TRAIN_FILE,

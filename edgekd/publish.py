@@ -24,9 +24,9 @@ from edgekd.bundle import (
     load_bundle,
     write_manifest,
 )
+from edgekd.decisions import Decision
 from edgekd.devices import int8_for
 from edgekd.errors import InvalidArtifact
-from edgekd.report.decisions import Decision
 from edgekd.results import Evidence
 from edgekd.runfolder import RunFolder, file_hash, is_done, recorded
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def toy_data(train: int = 96, other: int = 32) -> TextData:
     """Return a small prepared data set."""
     texts, targets = toy_texts(train + 2 * other)
     cut = [0, train, train + other, train + 2 * other]
-    parts = [Examples(texts[a:b], targets[a:b]) for a, b in zip(cut, cut[1:], strict=False)]
+    parts = [Examples(texts[a:b], targets[a:b]) for a, b in itertools.pairwise(cut)]
     task = Task(TaskKind.SINGLE_LABEL, ("negative", "positive"))
     unlabelled, _ = toy_texts(40, seed=9)
     return TextData("toy", task, *parts, unlabelled, [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgekd.analysis.stats import summarize
-from edgekd.report.decisions import Decision
+from edgekd.decisions import Decision
 from edgekd.results import Role
 
 if TYPE_CHECKING:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgekd.decisions import DECISIONS_FILE, load_decisions
 from edgekd.errors import DataError
-from edgekd.report.decisions import DECISIONS_FILE, load_decisions
 from edgekd.results import RESULT_SUFFIX, load_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edgekd.report.decisions import Decision
+    from edgekd.decisions import Decision
     from edgekd.results import BenchResult
 
 

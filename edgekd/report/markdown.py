@@ -9,7 +9,7 @@ from edgekd.report.evidence import LEGEND
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgekd.report.decisions import Decision
+    from edgekd.decisions import Decision
     from edgekd.report.model import Report, Section
     from edgekd.report.table import Cell, Row
 

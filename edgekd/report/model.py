@@ -15,7 +15,7 @@ from edgekd.report.words import front_of, gains, headline
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from edgekd.report.decisions import Decision
+    from edgekd.decisions import Decision
     from edgekd.results import BenchResult, Machine
 
 FRONT_COSTS = {"p50_s": "latency", "size_bytes": "size"}

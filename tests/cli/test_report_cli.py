@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from edgekd.cli.app import app
+from edgekd.decisions import Decision, save_decisions
 from edgekd.errors import DataError, Incomparable, InvalidArtifact
-from edgekd.report.decisions import Decision, save_decisions
 from edgekd.results import save_result
 from tests.results import make_result, make_session, make_teacher
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -104,7 +103,7 @@ def test_a_board_that_is_not_here_has_host_numbers_only(finished):
 
 def test_a_second_run_reuses_everything(finished):
     folder, recipe, _ = finished
-    stages = [p for p in (folder / "out").rglob("stage.json")]
+    stages = list((folder / "out").rglob("stage.json"))
     before = {p: p.stat().st_mtime_ns for p in stages}
     started = time.monotonic()
     done = edgekd("run", recipe, "--out", folder / "out")

@@ -45,9 +45,13 @@ def test_nan_is_not_json(tmp_path):
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     target = tmp_path / "out"
-    with pytest.raises(RuntimeError), publish_folder(target) as building:
-        (building / "half").write_text("x")
-        raise RuntimeError
+    def dies():
+        with publish_folder(target) as building:
+            (building / "half").write_text("x")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        dies()
     assert list(tmp_path.iterdir()) == []
     with publish_folder(target) as building:
         (building / "a").write_text("1")
@@ -68,7 +72,10 @@ def test_a_stage_is_valid_only_while_key_and_files_are_the_same(tmp_path):
 
 
 def test_a_second_process_is_told_who_holds_the_folder(tmp_path):
-    code = f"from pathlib import Path\nfrom edgekd.artifacts import folder_lock\nwith folder_lock(Path({str(tmp_path)!r})): pass"
+    code = (
+        "from pathlib import Path\nfrom edgekd.artifacts import folder_lock\n"
+        f"with folder_lock(Path({str(tmp_path)!r})): pass"
+    )
     with folder_lock(tmp_path):
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert f"in use by another edgekd process (pid {os.getpid()})" in other.stderr

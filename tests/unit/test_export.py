@@ -84,7 +84,6 @@ def test_int8_is_smaller_and_close(exported, kind, tmp_path):
 
 
 def test_a_wrong_graph_is_not_published(exported, teacher):
-    model, _ = exported["bag"]
     ids = some_ids()
     parity = compare_logits(predict_logits(teacher, ids), graph_logits(exported["bag"][1], ids, pad_token_id=0))
     with pytest.raises(

@@ -1,10 +1,10 @@
-"""House rules as tests: lint, types, light imports, fast start, no telemetry, one direction of imports, wheel contents."""
+"""House rules: lint, types, light imports, fast start, no telemetry, one direction of imports, the wheel."""
 
 import ast
 import os
+import resource
 import subprocess
 import sys
-import time
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,13 +32,13 @@ LAYERS = [
     {"cli", "__main__"},
     {"pipeline", "measure", "publish"},
     {"gate"},
-    {"teacher", "student", "compress", "export", "bench", "report", "training"},
+    {"report"},
+    {"teacher", "student", "compress", "export", "bench", "training"},
     {"runtime", "analysis", "data"},
-    {"recipe", "assets", "catalogue", "download", "runfolder", "metrics", "bundle", "results", "devices", "config"},
+    {"recipe", "assets", "catalogue", "download", "runfolder", "metrics"},
+    {"bundle", "results", "decisions", "devices", "config"},
     {"artifacts", "registry", "tasks", "progress", "environment", "errors"},
 ]
-# report.decisions is a record that analysis.decide returns; it belongs to the results.
-ALLOWED = {("analysis", "report")}
 
 
 def python(code, **env):
@@ -90,15 +90,19 @@ def test_help_imports_nothing_heavy():
 
 
 def test_start_is_fast():
-    """`edgekd --help` takes at most 3 times as long as importing typer and rich; the best of five of each, in turns."""
+    """`edgekd --help` takes at most 3 times as long as importing typer and rich.
+
+    Compared is processor time, the best of eight of each in turns, because the machine may be busy.
+    """
 
     def seconds(arguments):
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
-        return time.perf_counter() - started
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     reference, start = [], []
-    for _ in range(5):
+    for _ in range(8):
         reference.append(seconds([sys.executable, "-c", "import typer, rich"]))
         start.append(seconds([sys.executable, "-m", "edgekd", "--help"]))
     assert min(start) <= 3 * min(reference), f"{min(start):.3f} s against {min(reference):.3f} s"
@@ -133,7 +137,7 @@ def test_telemetry_is_off_before_any_runtime_is_imported():
 
 def layer_of(dotted):
     name = dotted.split(".")[1] if "." in dotted else "environment"
-    return next(index for index, row in enumerate(LAYERS) if name in row), name
+    return next(index for index, row in enumerate(LAYERS) if name in row)
 
 
 def test_imports_point_one_way():
@@ -142,11 +146,11 @@ def test_imports_point_one_way():
         dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         if dotted == "edgekd":
             continue
-        mine, here = layer_of(dotted)
+        mine = layer_of(dotted)
         for name in imports(tree):
             if name and name.startswith("edgekd."):
-                other, there = layer_of(name)
-                if other < mine and (here, there) not in ALLOWED:
+                other = layer_of(name)
+                if other < mine:
                     wrong.append(f"{dotted} imports {name}")
     assert not wrong
 

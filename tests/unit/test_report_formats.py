@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from edgekd.decisions import Decision, load_decisions, save_decisions
 from edgekd.errors import ConfigError, InvalidArtifact
-from edgekd.report.decisions import Decision, load_decisions, save_decisions
 from edgekd.report.export import to_csv, to_json_value
 from edgekd.report.labels import Spot, place
 from edgekd.report.markdown import escape, to_markdown

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from edgekd.decisions import Decision
 from edgekd.errors import DataError
-from edgekd.report.decisions import Decision
 from edgekd.report.model import build_report
 from edgekd.report.table import build_table, reference_of
 from edgekd.results import Evidence

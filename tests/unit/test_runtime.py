@@ -118,7 +118,7 @@ def test_inputs_must_be_those_of_the_graph(bundle):
 
 def test_providers_that_are_not_there(bundle):
     manifest = bundle.manifest.model_copy(update={"providers": ["NoSuchProvider"]})
-    with pytest.raises(InvalidArtifact, match="wants NoSuchProvider; this onnxruntime has .*CPUExecutionProvider"):
+    with pytest.raises(InvalidArtifact, match=r"wants NoSuchProvider; this onnxruntime has .*CPUExecutionProvider"):
         OnnxSession(bundle.model_copy(update={"manifest": manifest}), 1).load()
     manifest = manifest.model_copy(update={"providers": ["NoSuchProvider", "CPUExecutionProvider"]})
     session = OnnxSession(bundle.model_copy(update={"manifest": manifest}), 1)

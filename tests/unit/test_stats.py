@@ -57,7 +57,7 @@ def test_needed_samples_rejects_the_maximum():
 def test_trimmed_mean_by_hand():
     assert trimmed_mean([100.0, 1.0, 2.0, 3.0, 0.0], 0.2) == 2.0
     assert trimmed_mean([1.0, 2.0, 6.0], 0.0) == 3.0
-    with pytest.raises(ValueError, match="below 0.5"):
+    with pytest.raises(ValueError, match=r"below 0\.5"):
         trimmed_mean([1.0], 0.5)
 
 
