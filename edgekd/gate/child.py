@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edgekd.environment import NO_TELEMETRY
+from edgekd.bench.child import environment
 from edgekd.errors import InvalidArtifact
 from edgekd.gate.protocol import RoundsRequest, write_request
 
@@ -17,13 +16,6 @@ if TYPE_CHECKING:
 
 GRACE_S = 120.0  # start, loading and warm-up of a slow model on a busy machine
 SLOWEST_TEXT_S = 10.0  # no model that fits a small board takes longer
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """Return the child's environment: no telemetry, the profile's threads, equal hashing in every process."""
-    count = str(threads)
-    limits = {"OMP_NUM_THREADS": count, "OPENBLAS_NUM_THREADS": count, "MKL_NUM_THREADS": count}
-    return {**os.environ, **NO_TELEMETRY, **limits, "PYTHONHASHSEED": "0"}
 
 
 def ask(request: Request, *, what: str) -> dict[str, Any]:
@@ -45,7 +37,7 @@ def ask(request: Request, *, what: str) -> dict[str, Any]:
             [sys.executable, "-m", "edgekd.gate.worker"],
             input=write_request(request),
             capture_output=True,
-            env=_environment(request.threads),
+            env=environment(request.threads),
             timeout=limit_s,
             check=False,
         )

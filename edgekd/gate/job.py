@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekd.errors import ConfigError
 from edgekd.gate.grammar import Reference, parse_rules
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edgekd.data.types import Examples
     from edgekd.gate.grammar import Rule
     from edgekd.gate.sides import Side
@@ -84,9 +83,13 @@ def find_texts(job: GateJob, sides: list[Side]) -> Texts:
         ConfigError: when none are given and the bundle is not in a run folder.
         DataError: when they cannot be used.
     """
+    from edgekd.bench.job import run_split
     from edgekd.data.prepare import read_evaluation, read_texts
+    from edgekd.data.sources import ASSET_PREFIX
 
-    source = job.data or _run_split(sides, "test")
+    folders = [side.bundle.folder for side in sides if side.bundle is not None]
+    found = run_split(folders, "test")
+    source = job.data or (str(found) if found else None)
     if source is None:
         raise ConfigError(
             "There are no texts to measure with: --data is not given, and the bundle is not in a run folder "
@@ -94,23 +97,12 @@ def find_texts(job: GateJob, sides: list[Side]) -> Texts:
             hint=GIVE_DATA,
         )
     examples = read_evaluation(source, sides[0].labels, text_column=job.text_column, label_column=job.label_column)
-    train = _run_split(sides, "train")
-    warm_up = []
-    if train is not None:
-        tested = set(examples.texts)
-        warm_up = [text for text in read_texts(train)[:WARM_UP_TEXTS] if text not in tested]
-    return Texts(source, examples, warm_up)
-
-
-def _run_split(sides: list[Side], split: str) -> str | None:
-    """Return a split in the run folder of the first bundle that lies in one."""
-    for side in sides:
-        if side.bundle is None:
-            continue
-        folders = side.bundle.folder.resolve().parents
-        if len(folders) > 2 and (path := folders[2] / "data" / f"{split}.jsonl").is_file():
-            return str(path)
-    return None
+    # Texts of a run warm up only where the evaluation texts are of the same run.
+    train = run_split(folders, "train") if job.data is None else None
+    tested = set(examples.texts)
+    warm_up = [text for text in read_texts(str(train)) if text not in tested] if train else []
+    name = source if source.startswith(ASSET_PREFIX) else Path(source).name
+    return Texts(name, examples, warm_up[:WARM_UP_TEXTS])
 
 
 def is_fresh(rule: Rule) -> bool:

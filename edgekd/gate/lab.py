@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,13 +22,6 @@ SMALLEST_HOLD_OUT = 20
 LARGEST_HOLD_OUT = 200
 
 
-def pick_cpus(threads: int) -> list[int]:
-    """Return as many CPUs of this process as there are threads, the last ones; none where pinning is unknown."""
-    if not hasattr(os, "sched_getaffinity"):
-        return []
-    return sorted(os.sched_getaffinity(0))[-threads:]
-
-
 def hold_out(texts: Sequence[str]) -> tuple[list[str], list[str]]:
     """Split texts into those that are timed and, spread evenly over the rest, those that only warm up.
 
@@ -48,8 +40,8 @@ def _fields(bundle: Bundle) -> ModelFields:
     manifest = bundle.manifest
     return {
         "name": manifest.name,
-        "model_path": str(bundle.model_path.resolve()),
-        "tokenizer_path": str(bundle.tokenizer_path.resolve()),
+        "path": str(bundle.folder.resolve()),
+        "backend": manifest.runtime,
         "inputs": manifest.inputs,
         "providers": manifest.providers,
         "max_length": manifest.max_length,

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-ModelFields = dict[str, Any]  # of edgekd.runtime.onnx_session.OnnxModel, paths as text
+ModelFields = dict[str, Any]  # what edgekd.bench.worker.open_session takes
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""The gate's timing loop: sides take turns on the same text, in random order.
+"""Sides take turns on the same text, in random order.
 
-In scope: whose turn it is, and the clock. Out of scope: processes, statistics, verdicts.
+In scope: whose turn it is and when to stop. Out of scope: how a call is timed, processes, statistics, verdicts.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import gc
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING
+
+from edgekd.bench.loop import measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -100,14 +102,10 @@ def measure_rounds(
             if stop.reached(number, clock() - started):
                 break
             for index, first in zip(indexes, _turns(len(indexes), sides, rng), strict=True):
-                text = [texts[index]]
                 for turn in range(sides):
                     side = (first + turn) % sides
-                    run = sessions[side].run
-                    t0 = clock()
-                    int(run(text)[0].argmax())  # the label is part of the answer, so it is timed
-                    t1 = clock()
-                    columns.seconds[side].append(round(t1 - t0, 9))
+                    call = measure(sessions[side], texts, [index], number, clock)
+                    columns.seconds[side].append(round(call.total_s[0], 9))
                 columns.text_index.append(index)
                 columns.round.append(number)
                 columns.first_side.append(first)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from edgekd import __version__
 from edgekd.analysis.quality import agreement
+from edgekd.bench.affinity import choose_cpus
 from edgekd.gate.correctness import compare_answers
 from edgekd.gate.fresh import PROCESSES
 from edgekd.gate.job import is_fresh
-from edgekd.gate.lab import Lab, pick_cpus
+from edgekd.gate.lab import Lab
 from edgekd.gate.outcomes import overall
 from edgekd.gate.records import GateReport, SideInfo
 from edgekd.gate.self_test import judge_self_test
@@ -43,8 +44,8 @@ def run_gate(job: GateJob, progress: Progress | None = None) -> GateReport:
     progress = progress or Silent()
     setup = prepare(job)
     lab = Lab(
-        threads=setup.profile.threads,
-        affinity=pick_cpus(setup.profile.threads),
+        threads=setup.threads,
+        affinity=choose_cpus(setup.threads),
         texts=setup.texts.examples.texts if setup.texts else [],
         warm_up=setup.texts.warm_up if setup.texts else [],
         seed=job.seed,
@@ -130,7 +131,7 @@ def _report(
         candidate=_side_info(setup.candidate, comparison.candidate, comparison.targets),
         baseline=baseline,
         target=setup.profile.name,
-        threads=setup.profile.threads,
+        threads=setup.threads,
         affinity=lab.affinity if measured_now else [],
         data_name=setup.texts.name if setup.texts else (stored.data_name if stored else ""),
         data_hash=setup.texts.examples.hash() if setup.texts else (stored.data_hash if stored else ""),

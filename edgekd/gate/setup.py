@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from edgekd.bench.affinity import allowed_cpus
 from edgekd.bench.machine import describe_machine
 from edgekd.devices import find_profile
 from edgekd.errors import ConfigError
@@ -41,6 +42,11 @@ class Setup:
     machine: Machine
     texts: Texts | None  # None: nothing has to be run
     notes: list[str]
+
+    @property
+    def threads(self) -> int:
+        """Threads that are used: the profile's, at most as many as this process may use."""
+        return min(self.profile.threads, len(allowed_cpus()))
 
     @property
     def in_turns(self) -> bool:
@@ -88,7 +94,7 @@ def _settle_stored(setup: Setup, baseline: Side) -> Setup:
         machine=setup.machine.fingerprint,
         target=setup.profile.name,
         data=setup.texts.examples.hash() if setup.texts else stored[0].data_hash,
-        threads=setup.profile.threads,
+        threads=setup.threads,
     )
     check_conditions(
         conditions_of(baseline.result) if baseline.result else now,
@@ -105,8 +111,9 @@ def _notes(setup: Setup) -> list[str]:
     if not setup.job.rules and not setup.job.self_test:
         notes.append(f"No --fail-if given; the default rules are {', '.join(r.text for r in setup.rules)}.")
     if not profile.is_this_machine:
-        threads = f"{profile.threads} thread" + ("s" if profile.threads != 1 else "")
-        notes.append(f"Measured on this host under the profile's {threads}, not on {profile.name}.")
+        notes.append(f"Measured on this host with {setup.threads} of its CPUs, not on {profile.name}.")
+    if setup.threads < profile.threads:
+        notes.append(f"The profile has {profile.threads} threads; this machine allows {setup.threads}.")
     if candidate.target != profile.name:
         notes.append(f"The candidate was made for {candidate.target} and is judged for {profile.name}.")
     if baseline is not None:

@@ -10,12 +10,13 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from random import Random
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from edgekd.bench.affinity import pin
 from edgekd.bench.memory import peak_rss_bytes
+from edgekd.bench.worker import open_session
 from edgekd.errors import EdgekdError
 from edgekd.gate.protocol import RoundsRequest, read_request
 from edgekd.gate.rounds import Stop, measure_rounds
@@ -24,16 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgekd.bench.session import Session
-    from edgekd.gate.protocol import LabelRequest, ModelFields, Request
+    from edgekd.gate.protocol import LabelRequest, Request
 
 WARM_UP_CALLS = 50
-
-
-def _open(fields: ModelFields, threads: int) -> Session:
-    from edgekd.runtime.onnx_session import OnnxModel, OnnxSession
-
-    paths = {key: Path(fields[key]) for key in ("model_path", "tokenizer_path")}
-    return OnnxSession(OnnxModel(**{**fields, **paths}), threads=threads)
 
 
 def _warm_up(session: Session, texts: Sequence[str]) -> None:
@@ -46,7 +40,7 @@ def measure(request: RoundsRequest) -> dict[str, Any]:
     sessions: dict[int, Session] = {}
     for turn in range(count):
         side = (request.first + turn) % count
-        sessions[side] = _open(request.models[side], request.threads)
+        sessions[side] = open_session(request.models[side], request.threads)
         sessions[side].load()
     ordered = [sessions[side] for side in range(count)]
     for session in ordered:
@@ -58,7 +52,7 @@ def measure(request: RoundsRequest) -> dict[str, Any]:
 
 def label(request: LabelRequest) -> dict[str, Any]:
     """Load one side alone and label every text; report how long loading took and how large the process got."""
-    session = _open(request.model, request.threads)
+    session = open_session(request.model, request.threads)
     started = perf_counter()
     session.load()
     load_time_s = perf_counter() - started
@@ -68,8 +62,7 @@ def label(request: LabelRequest) -> dict[str, Any]:
 
 def answer(request: Request) -> dict[str, Any]:
     """Carry out a request."""
-    if request.affinity and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, request.affinity)
+    pin(request.affinity)
     return measure(request) if isinstance(request, RoundsRequest) else label(request)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekd.artifacts import publish_folder, write_json_atomic
-from edgekd.metrics import classification_scores
+from edgekd.analysis.scores import classification_scores
 from edgekd.runfolder import TRAIN_FILE
 from edgekd.student.base import count_parameters
 from edgekd.student.kinds import build_student
@@ -59,7 +59,7 @@ def _score(model: PreTrainedModel, teacher: Teacher, examples: Examples) -> dict
     ids = encode(teacher.tokenizer, examples.texts, teacher.max_length)
     logits = predict_logits(model, ids, pad_token_id=teacher.tokenizer.pad_token_id or 0)
     predictions = logits.argmax(axis=1).tolist()
-    return classification_scores(examples.targets, predictions, teacher.labels).as_dict()
+    return classification_scores(examples.targets, predictions, teacher.labels)
 
 
 def transfer_rows(config: StudentConfig, available: int) -> list[int]:

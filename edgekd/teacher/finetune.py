@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edgekd.artifacts import publish_folder, write_json_atomic
-from edgekd.metrics import classification_scores
+from edgekd.analysis.scores import classification_scores
 from edgekd.runfolder import METRICS_FILE
 from edgekd.teacher.load import Teacher, check_labels, encode, load_classifier, load_for_training
 from edgekd.training import EncodedTexts, Objective, Schedule, predict_logits, train, writing_to
@@ -28,7 +28,7 @@ def score(teacher: Teacher, examples: Examples) -> dict[str, Any]:
     ids = encode(teacher.tokenizer, examples.texts, teacher.max_length)
     logits = predict_logits(teacher.model, ids, pad_token_id=teacher.tokenizer.pad_token_id or 0)
     predictions = logits.argmax(axis=1).tolist()
-    return classification_scores(examples.targets, predictions, teacher.labels).as_dict()
+    return classification_scores(examples.targets, predictions, teacher.labels)
 
 
 def publish(teacher: Teacher, metrics: dict[str, Any], target: Path) -> None:

@@ -35,7 +35,7 @@ LAYERS = [
     {"report"},
     {"teacher", "student", "compress", "export", "bench", "training"},
     {"runtime", "analysis", "data"},
-    {"recipe", "assets", "catalogue", "download", "runfolder", "metrics"},
+    {"recipe", "assets", "catalogue", "download", "runfolder", "recipe_reference"},
     {"bundle", "results", "decisions", "devices", "config"},
     {"artifacts", "registry", "tasks", "progress", "environment", "errors"},
 ]
