@@ -56,9 +56,7 @@ def draw(cluster: NDArray[np.int64], *, resamples: int = RESAMPLES, seed: int = 
     return Draws(cluster, counts)
 
 
-def resampled_percentiles(
-    values: NDArray[np.float64], draws: Draws, qs: Sequence[float]
-) -> NDArray[np.float64]:
+def resampled_percentiles(values: NDArray[np.float64], draws: Draws, qs: Sequence[float]) -> NDArray[np.float64]:
     """Return the percentiles of every resample, shape ``(resamples, len(qs))``.
 
     Equal to sorting each resample and interpolating linearly, but the values are sorted once and each
@@ -84,9 +82,7 @@ def percentile_estimates(values: Sequence[float], draws: Draws, qs: Sequence[flo
     array = np.asarray(values, dtype=np.float64)
     spread = resampled_percentiles(array, draws, qs)
     low, high = np.quantile(spread, [0.025, 0.975], axis=0)
-    return [
-        Estimate(percentile(array, q), float(low[i]), float(high[i]), len(array)) for i, q in enumerate(qs)
-    ]
+    return [Estimate(percentile(array, q), float(low[i]), float(high[i]), len(array)) for i, q in enumerate(qs)]
 
 
 def percentile_ratio(
@@ -105,6 +101,4 @@ def percentile_ratio(
     below = np.asarray(values, dtype=np.float64)
     ratios = resampled_percentiles(above, reference_draws, [q]) / resampled_percentiles(below, draws, [q])
     low, high = np.quantile(ratios, [0.025, 0.975])
-    return Estimate(
-        percentile(above, q) / percentile(below, q), float(low), float(high), min(len(above), len(below))
-    )
+    return Estimate(percentile(above, q) / percentile(below, q), float(low), float(high), min(len(above), len(below)))

@@ -33,9 +33,7 @@ def agreement(first: Sequence[int], second: Sequence[int]) -> Estimate:
     return wilson(sum(a == b for a, b in zip(first, second, strict=True)), len(first))
 
 
-def per_class(
-    labels: Sequence[str], targets: Sequence[int], predictions: Sequence[int]
-) -> list[ClassQuality]:
+def per_class(labels: Sequence[str], targets: Sequence[int], predictions: Sequence[int]) -> list[ClassQuality]:
     """Return precision TP / predicted, recall TP / support, F1 2 TP / (predicted + support) per label."""
     rows = []
     for index, label in enumerate(labels):

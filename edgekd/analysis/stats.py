@@ -112,6 +112,10 @@ def speed_up(
 
     Variants of one session share blocks, so the same blocks are drawn for both and drift cancels; otherwise
     the draws are independent and the interval is wider.
+
+    NOTE: each variant runs in one process, and processes of the same program differ by their memory layout
+    (Mytkowicz et al. 2009): up to 3 % for a model that answers in 0.1 ms. The interval does not know that, so
+    it judges no regressions; the gate, which starts several processes, does.
     """
     if not all(supported_percentile(len(r.samples.total_s), q) for r in (reference, result)):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -66,13 +67,22 @@ _OS_HINTS = {
 }
 
 
+class _Stopped(BaseException):
+    """Ctrl-C. Not KeyboardInterrupt, which Typer turns into a bare "Aborted!" before we can say how to go on."""
+
+
+def _stop(*_: object) -> NoReturn:
+    raise _Stopped
+
+
 def main() -> None:
     """Run the command line; map errors to messages and exit codes."""
+    signal.signal(signal.SIGINT, _stop)
     try:
         app()
     except EdgekdError as error:
         _fail(error.message, error.hint, error.exit_code)
-    except KeyboardInterrupt:
+    except (_Stopped, KeyboardInterrupt):
         _fail("Stopped.", "Finished work is kept: run the same command again to go on.", EXIT_INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

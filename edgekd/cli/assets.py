@@ -12,7 +12,7 @@ _assets = typer.Typer(no_args_is_help=True, help="Pinned models and data sets: l
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the app."""
-    app.add_typer(_assets, name="assets")
+    app.add_typer(_assets, name="assets", rich_help_panel="Look up")
 
 
 @_assets.command("list")

@@ -29,7 +29,7 @@ WarmUp = Annotated[
 
 def register(app: Typer) -> None:
     """Add the commands of this module to the app."""
-    app.command("bench")(bench)
+    app.command(rich_help_panel="Measure")(bench)
 
 
 def bench(

@@ -24,7 +24,7 @@ def register(app: Typer) -> None:
     devices = Typer(no_args_is_help=True, help="Targets that edgekd knows.")
     devices.command("list")(list_devices)
     devices.command("show")(show_device)
-    app.add_typer(devices, name="devices")
+    app.add_typer(devices, name="devices", rich_help_panel="Look up")
 
 
 def list_devices(folder: DevicesFolder = None, as_json: AsJson = False) -> None:

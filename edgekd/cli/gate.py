@@ -148,8 +148,8 @@ def _append_summary(text: str) -> None:
 
 def _write_files(report: GateReport, out: Path | None, junit: Path | None, markdown: Path | None) -> None:
     from edgekd.artifacts import write_text_atomic
-    from edgekd.report.gate_markdown import gate_markdown
-    from edgekd.report.junit import gate_junit
+    from edgekd.gate.junit import gate_junit
+    from edgekd.gate.markdown import gate_markdown
 
     if out:
         write_text_atomic(out, report.model_dump_json() + "\n")
@@ -164,8 +164,8 @@ def _write_files(report: GateReport, out: Path | None, junit: Path | None, markd
 def _write_problem(error: EdgekdError, junit: Path | None, markdown: Path | None) -> None:
     """Leave a trace in the files that CI reads when nothing could be judged."""
     from edgekd.artifacts import write_text_atomic
-    from edgekd.report.gate_markdown import problem_markdown
-    from edgekd.report.junit import problem_junit
+    from edgekd.gate.junit import problem_junit
+    from edgekd.gate.markdown import problem_markdown
 
     if junit:
         write_text_atomic(junit, problem_junit(error.message, error.hint))
@@ -181,7 +181,7 @@ def _print(report: GateReport) -> None:
     from rich.table import Table
 
     from edgekd.gate.records import Outcome
-    from edgekd.report.gate_table import COLUMNS, facts, headline, rows_of
+    from edgekd.gate.words import COLUMNS, facts, headline, rows_of
 
     styles = {Outcome.PASS: "green", Outcome.FAIL: "bold red"}
     console = stdout_console()

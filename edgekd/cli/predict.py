@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def register(app: Typer) -> None:
     """Add the commands of this module to the app."""
-    app.command("predict")(predict)
+    app.command(rich_help_panel="Use")(predict)
 
 
 def predict(

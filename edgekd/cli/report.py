@@ -20,8 +20,8 @@ AsJson = Annotated[bool, Option("--json", help="Print JSON on stdout.")]
 
 def register(app: Typer) -> None:
     """Add the commands of this module to the app."""
-    app.command("report")(report)
-    app.command("compare")(compare)
+    app.command(rich_help_panel="Measure")(report)
+    app.command(rich_help_panel="Measure")(compare)
 
 
 def report(

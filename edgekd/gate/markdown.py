@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgekd.gate.records import Outcome
-from edgekd.report.gate_table import COLUMNS, facts, headline, rows_of
+from edgekd.gate.words import COLUMNS, facts, headline, rows_of
 from edgekd.report.markdown import escape
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from edgekd.gate.records import Outcome
-from edgekd.report.gate_table import facts, rows_of
+from edgekd.gate.words import facts, rows_of
 
 if TYPE_CHECKING:
     from edgekd.gate.records import GateReport
