@@ -75,6 +75,8 @@ class TeacherConfig(StageConfig):
     """Evaluations (two an epoch) without improvement before training stops."""
     seed: int = 0
     """Of the new head and the order of the texts."""
+    runs: int = Field(default=1, ge=1, le=10)
+    """Fine-tune so many times with other orders of the texts and average the weights (takes as many times longer)."""
     trust_remote_code: bool = False
     """Run code that comes with a hub model."""
 

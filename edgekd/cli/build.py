@@ -84,6 +84,9 @@ def teach(
     batch_size: Annotated[int | None, typer.Option(rich_help_panel="Teacher")] = None,
     max_length: Annotated[int | None, typer.Option(help="Longest text in tokens.", rich_help_panel="Teacher")] = None,
     seed: Annotated[int | None, typer.Option(rich_help_panel="Teacher")] = None,
+    runs: Annotated[
+        int | None, typer.Option(help="Average the weights of so many fine-tunings.", rich_help_panel="Teacher")
+    ] = None,
     settings: Set = None,
     as_json: Json = False,
 ) -> None:
@@ -100,6 +103,7 @@ def teach(
         "teacher.batch_size": batch_size,
         "teacher.max_length": max_length,
         "teacher.seed": seed,
+        "teacher.runs": runs,
     }
     resolved = build_recipe(recipe, flags, settings)
     metrics = teach_stage(resolved, out, ConsoleProgress())

@@ -38,6 +38,7 @@ class Comparison:
     targets: tuple[int, ...] = ()
     baseline: Facts | None = None
     paired: Rounds | None = None  # side 0 the baseline, side 1 the candidate
+    stored: bool = False  # the pairs are those of two result files of one session
     alone: Rounds | None = None  # the candidate without the baseline in its process
     baseline_alone: Rounds | None = None  # only when the two could not take turns
 

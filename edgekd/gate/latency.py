@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 UNPAIRED_DRIFT = 0.10
 
 NOT_IN_TURNS = f"the sides did not take turns, so {UNPAIRED_DRIFT:.0%} of drift between them is allowed for"
+GIVE_BUNDLES = "Give the bundle folders instead of their results, so that they are measured until it is clear."
 GIVE_THE_BUNDLE = "Give the baseline's bundle folder instead of its result, so that both are measured in turns."
 
 
@@ -64,7 +65,10 @@ def _decide_paired(rule: Rule, comparison: Comparison, rounds: Rounds) -> RuleRe
         interval = percentile_change(rounds, _q(rule), relative=rule.reference is Reference.PERCENT)
         method = "in turns; percentiles of all calls of a side"
     sides = {"baseline": _at(rounds, rule, 0), "candidate": _at(rounds, rule, 1), "method": method}
-    return _judge(rule, blank(rule, comparison.evidence).model_copy(update=sides), interval)
+    result = _judge(rule, blank(rule, comparison.evidence).model_copy(update=sides), interval)
+    if result.problem and comparison.stored:
+        return result.model_copy(update={"advice": GIVE_BUNDLES})
+    return result
 
 
 def _decide_unpaired(rule: Rule, comparison: Comparison) -> RuleResult:

@@ -50,7 +50,7 @@ def plan(setup: Setup, comparison: Comparison) -> tuple[Comparison, list[Campaig
     if changes and baseline is not None and setup.in_turns:
         if baseline.result is not None and candidate.result is not None:
             pairs = rounds_of_stored(baseline.result.samples, candidate.result.samples)
-            comparison = replace(comparison, paired=pairs)
+            comparison = replace(comparison, paired=pairs, stored=True)
         elif baseline.bundle is not None and candidate.bundle is not None:
             campaigns.append(Campaign("paired", [baseline.bundle, candidate.bundle], changes))
         changes = []

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgekd.artifacts import publish_folder, write_json_atomic
 from edgekd.analysis.scores import classification_scores
+from edgekd.artifacts import publish_folder, write_json_atomic
 from edgekd.runfolder import TRAIN_FILE
 from edgekd.student.base import count_parameters
 from edgekd.student.kinds import build_student

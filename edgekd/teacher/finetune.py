@@ -9,14 +9,20 @@ import shutil
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from edgekd.artifacts import publish_folder, write_json_atomic
+import torch
+
 from edgekd.analysis.scores import classification_scores
+from edgekd.artifacts import publish_folder, write_json_atomic
 from edgekd.runfolder import METRICS_FILE
+from edgekd.student.base import count_parameters
 from edgekd.teacher.load import Teacher, check_labels, encode, load_classifier, load_for_training
 from edgekd.training import EncodedTexts, Objective, Schedule, predict_logits, train, writing_to
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from transformers import PreTrainedModel
 
     from edgekd.config import TeacherConfig
     from edgekd.data.types import Examples, TextData
@@ -42,44 +48,92 @@ def publish(teacher: Teacher, metrics: dict[str, Any], target: Path) -> None:
 def fine_tune(data: TextData, config: TeacherConfig, target: Path, work: Path, progress: Progress) -> Teacher:
     """Fine-tune ``config.model`` on the data and publish it at ``target``.
 
-    The weights that were best on validation are kept. ``work`` holds checkpoints and is removed at the end.
+    The weights that were best on validation are kept. With ``config.runs`` above 1 the runs start from the same weights
+    with other orders of the texts, and the best combination on validation of their weights is published.
+    ``work`` holds checkpoints and is removed at the end.
     """
     teacher = load_for_training(config, data.task, progress)
     sets = [
         EncodedTexts(encode(teacher.tokenizer, part.texts, teacher.max_length), part.targets)
         for part in (data.train, data.validation)
     ]
-    outcome = train(
-        teacher.model,
-        *sets,
-        objective=Objective(),
-        schedule=Schedule(
-            epochs=config.epochs,
-            learning_rate=config.learning_rate,
-            batch_size=config.batch_size,
-            warmup_ratio=config.warmup_ratio,
-            weight_decay=config.weight_decay,
-            patience=config.patience,
-            seed=config.seed,
-            evaluations_per_epoch=2,
-        ),
-        work=work,
-        description="Fine-tuning the teacher",
-        progress=progress,
-    )
+    start = {name: tensor.clone() for name, tensor in teacher.model.state_dict().items()}
+    outcomes, weights = [], []
+    for number in range(config.runs):
+        teacher.model.load_state_dict(start)
+        outcome = train(
+            teacher.model,
+            *sets,
+            objective=Objective(),
+            schedule=_schedule(config, number),
+            work=work / f"run-{number}",
+            description="Fine-tuning the teacher" + (f", run {number + 1} of {config.runs}" if config.runs > 1 else ""),
+            progress=progress,
+        )
+        outcomes.append(asdict(outcome))
+        weights.append({name: tensor.cpu().clone() for name, tensor in teacher.model.state_dict().items()})
     progress.start("Scoring the teacher", None)
+    accuracies = [outcome["best_validation_accuracy"] for outcome in outcomes]
+    averaged = average_greedily(teacher.model, weights, accuracies, lambda: score(teacher, data.validation)["accuracy"])
     metrics = {
         "validation": score(teacher, data.validation),
         "test": score(teacher, data.test),
-        "training": asdict(outcome),
-        "parameters": sum(p.numel() for p in teacher.model.parameters()),
-        "max_length": teacher.max_length,
-        "data": data.name,
+        "training": outcomes,
+        "averaged_runs": averaged,
+        **_facts(teacher, data),
     }
     publish(teacher, metrics, target)
     progress.finish(f"test accuracy {metrics['test']['accuracy']:.3f}")
     shutil.rmtree(work, ignore_errors=True)
     return teacher
+
+
+def _schedule(config: TeacherConfig, number: int) -> Schedule:
+    return Schedule(
+        epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        batch_size=config.batch_size,
+        warmup_ratio=config.warmup_ratio,
+        weight_decay=config.weight_decay,
+        patience=config.patience,
+        seed=config.seed + number,
+        evaluations_per_epoch=2,
+    )
+
+
+def average_greedily(
+    model: PreTrainedModel,
+    weights: Sequence[Mapping[str, torch.Tensor]],
+    accuracies: Sequence[float],
+    validate: Callable[[], float],
+) -> list[int]:
+    """Load the greedy average of several fine-tunings into ``model`` and return which runs are in it.
+
+    Runs are tried from the best to the worst on validation; one joins the average when that does not lower the
+    validation accuracy (greedy soup: Wortsman et al. 2022, arXiv 2203.05482).
+    """
+    order = sorted(range(len(weights)), key=lambda run: -accuracies[run])
+    chosen, best = [order[0]], accuracies[order[0]]
+    for run in order[1:]:
+        model.load_state_dict(_mean([weights[i] for i in (*chosen, run)]))
+        accuracy = validate()
+        if accuracy >= best:
+            chosen, best = [*chosen, run], accuracy
+    model.load_state_dict(_mean([weights[i] for i in chosen]))
+    return sorted(chosen)
+
+
+def _mean(states: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Return the mean of each floating-point tensor; others are equal in all states."""
+    first = states[0]
+    return {
+        name: torch.stack([state[name] for state in states]).mean(dim=0) if tensor.is_floating_point() else tensor
+        for name, tensor in first.items()
+    }
+
+
+def _facts(teacher: Teacher, data: TextData) -> dict[str, Any]:
+    return {"parameters": count_parameters(teacher.model), "max_length": teacher.max_length, "data": data.name}
 
 
 def adopt(data: TextData, config: TeacherConfig, target: Path, progress: Progress) -> Teacher:
@@ -94,9 +148,7 @@ def adopt(data: TextData, config: TeacherConfig, target: Path, progress: Progres
     metrics = {
         "validation": score(teacher, data.validation),
         "test": score(teacher, data.test),
-        "parameters": sum(p.numel() for p in teacher.model.parameters()),
-        "max_length": teacher.max_length,
-        "data": data.name,
+        **_facts(teacher, data),
     }
     publish(teacher, metrics, target)
     progress.finish(f"test accuracy {metrics['test']['accuracy']:.3f}")

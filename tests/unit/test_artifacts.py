@@ -45,6 +45,7 @@ def test_nan_is_not_json(tmp_path):
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     target = tmp_path / "out"
+
     def dies():
         with publish_folder(target) as building:
             (building / "half").write_text("x")
