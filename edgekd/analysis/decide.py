@@ -42,10 +42,10 @@ def _decide(result: BenchResult, original: BenchResult, allowed: float) -> Decis
     smaller = new.size_bytes < old.size_bytes
     ratio = _p50_ratio(new, old)
     faster = ratio is not None and ratio < FASTER
-    loss = _accuracy(old) - _accuracy(new)
-    within = loss <= allowed
+    gain = _accuracy(new) - _accuracy(old)
+    within = gain >= -allowed
     speed = "latency not measured" if ratio is None else f"p50 {ratio:.2f}x"
-    facts = f"size {new.size_bytes / old.size_bytes:.2f}x, {speed}, accuracy {-100 * loss:+.2f} points against fp32"
+    facts = f"size {new.size_bytes / old.size_bytes:.2f}x, {speed}, accuracy {100 * gain:+.2f} points against fp32"
     if within and (smaller or faster):
         gains = " and ".join(word for word, true in (("smaller", smaller), ("faster", faster)) if true)
         slower = "" if faster or ratio is None or ratio <= 1 / FASTER else ", although slower"
