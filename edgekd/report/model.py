@@ -119,7 +119,7 @@ def _section(
     dropped = frozenset(decision.variant for decision in mine if not decision.kept)
     evidence = {result.evidence for result in group}
     is_this_machine = target in host_targets
-    notes = list(dict.fromkeys(f"{r.variant}: {note}" for r in group for note in r.notes))
+    notes = _notes(group)
     return Section(
         name=name,
         target=target,
@@ -135,6 +135,17 @@ def _section(
         machine=machine_facts(group[0].machine, group),
         notes=notes,
     )
+
+
+def _notes(group: Sequence[BenchResult]) -> list[str]:
+    """Return each note once, after the variants it is about; a note about all of them stands alone."""
+    about: dict[str, list[str]] = {}
+    for result in group:
+        for note in result.notes:
+            about.setdefault(note, []).append(result.variant)
+    return [
+        note if len(variants) == len(group) else f"{', '.join(variants)}: {note}" for note, variants in about.items()
+    ]
 
 
 def build_report(
