@@ -64,8 +64,9 @@ class FolderComparison:
     only_after: list[str]
 
 
-# Memory and load time are read once a run; they move by this much without any change of the model.
 SAME_LATENCY = 0.01  # where code lies in memory moves latency by up to half a per cent
+# Memory and load time are read once a run; they move by this much without any change of the model.
+CLEARLY_SAME = 0.05
 READ_ONCE_NOISE = {"peak_rss_bytes": 0.05, "steady_rss_bytes": 0.05, "load_time_s": 0.5}
 
 
@@ -155,8 +156,11 @@ def _quality(before: BenchResult, after: BenchResult, old: Summary, new: Summary
 def _read_once(metric: str, before: float, after: float) -> Change:
     """Compare a number without an interval; size must be equal to count as the same, memory may wobble."""
     change = after / before - 1
-    if abs(change) <= READ_ONCE_NOISE.get(metric, 0.0):
+    noise = READ_ONCE_NOISE.get(metric, 0.0)
+    if abs(change) <= min(noise, CLEARLY_SAME):
         verdict = Verdict.SAME
+    elif abs(change) <= noise:
+        verdict = Verdict.UNSURE
     else:
         verdict = Verdict.WORSE if change > 0 else Verdict.BETTER
     return Change(metric, before, after, change, None, None, True, verdict)

@@ -121,3 +121,12 @@ def test_sets_with_nothing_in_common():
 def test_a_name_twice_in_a_set():
     with pytest.raises(Incomparable, match="occurs twice"):
         compare_sets([make_result(), make_result()], [make_result()])
+
+
+@pytest.mark.parametrize(
+    ("load_time_s", "verdict"), [(0.102, "same"), (0.14, "cannot tell"), (0.06, "cannot tell"), (0.2, "worse")]
+)
+def test_a_load_time_read_once_says_little(load_time_s, verdict):
+    found = compare(make_result(load_time_s=0.1), make_result(load_time_s=load_time_s))
+    [change] = [change for change in found.changes if change.metric == "load_time_s"]
+    assert change.verdict.value == verdict
