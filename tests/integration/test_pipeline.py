@@ -174,7 +174,7 @@ def shards(out):
 
 
 def checkpoints(out, name):
-    return [p for p in out.glob(f"work/{name}-*/checkpoint-*/trainer_state.json") if "control" not in str(p)]
+    return [p for p in out.glob(f"work/{name}-*/**/checkpoint-*/trainer_state.json") if "control" not in str(p)]
 
 
 @pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGINT], ids=["kill", "ctrl-c"])
