@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgekd.artifacts import hash_json, read_json, sha256_file, write_json_atomic
 from edgekd.errors import InvalidArtifact
-from edgekd.tasks import Task, TaskKind
+from edgekd.tasks import TaskKind
 
 SCHEMA_VERSION = 1
 MANIFEST_FILE = "edgekd.json"
@@ -78,11 +78,6 @@ class Manifest(BaseModel):
     data_name: str = ""
     libraries: dict[str, str] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)  # relative path -> sha256; the manifest itself is left out
-
-    @property
-    def task_spec(self) -> Task:
-        """The task with its labels."""
-        return Task(self.task, tuple(self.labels))
 
 
 class Bundle(BaseModel):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +155,7 @@ class _Publisher:
 
     def _quantize(self, model: ExportedModel, fp32: Path) -> Path | None:
         """Return the folder of the int8 graph, or None when it was dropped."""
-        flavour = int8_for(self.profile, self._host_isa())
+        flavour = self.flavour
         target = self.folder.quantized(model.name, self.profile.opset, self.profile.name)
         inputs = {
             "graph": file_hash(fp32, MODEL_FILE),
@@ -192,10 +193,12 @@ class _Publisher:
             return None
         return target
 
-    def _host_isa(self) -> list[str]:
+    @cached_property
+    def flavour(self) -> Int8:
+        """The int8 flavour of the target; for the profile of this machine its own instructions decide."""
         from edgekd.bench.machine import describe_machine
 
-        return describe_machine().isa
+        return int8_for(self.profile, describe_machine().isa)
 
     def _drop(self, model: ExportedModel, reason: str, flavour: Int8) -> None:
         signs = f"{flavour.activation} x {flavour.weight}"
@@ -239,8 +242,7 @@ class _Publisher:
         step = "export" if precision == "fp32" else "quantize"
         details: dict[str, Any] = {"opset": self.profile.opset}
         if precision == "int8":
-            flavour = int8_for(self.profile, self._host_isa())
-            details |= flavour.model_dump(mode="json")
+            details |= self.flavour.model_dump(mode="json")
         lineage.append(LineageStep(step=step, name=name, hash=graph_hash, details=details))
         control = model.control["test"] if model.control else None
         return Manifest(

@@ -133,10 +133,6 @@ class OnnxSession:
         """Return the cache to its warm state, so that no text is known because it was measured before."""
         self._encoder.reset()
 
-    def reset_cache(self) -> None:
-        """Return the cache to its warm state."""
-        self.begin_pass()
-
     def _other_inputs(self, length: int) -> dict[str, NDArray[np.int64]]:
         values = {"attention_mask": np.ones, "token_type_ids": np.zeros}
         return {n: make((1, length), np.int64) for n, make in values.items() if n in self._model.inputs}
