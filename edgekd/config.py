@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from edgekd.tasks import TaskKind
 
@@ -47,7 +47,9 @@ class DataConfig(StageConfig):
     labels: list[str] | None = None
     """Label names in the order of the logits; sorted names if not given."""
     task: TaskKind = TaskKind.SINGLE_LABEL
-    """Only `single-label` so far."""
+    """`single-label`, `multi-label` (a list, or names joined with `|`, `,` or `;`) or `regression` (a number)."""
+    evaluate: dict[str, str] = Field(default_factory=dict)
+    """Further labelled sources by name, for instance of another domain; teacher and students are scored on them."""
     split: SplitConfig = SplitConfig()
     """How missing splits are made."""
 
@@ -81,17 +83,38 @@ class TeacherConfig(StageConfig):
     """Run code that comes with a hub model."""
 
 
+class TransferMix(StageConfig):
+    """Shares of the ways in which texts are made from texts; they need not add up to 1."""
+
+    spans: float = Field(default=1.0, ge=0)
+    """A random part of a text: contiguous words."""
+    masking: float = Field(default=0.0, ge=0)
+    """A text with random words replaced by the mask token (Tang et al. 2019)."""
+    ngrams: float = Field(default=0.0, ge=0)
+    """One to five contiguous words of a text (n-gram sampling, Tang et al. 2019)."""
+
+
 class TransferConfig(StageConfig):
     """Extra texts that only the teacher labels."""
 
-    spans_per_text: float = Field(default=8.0, ge=0)
-    """Random sub-spans of each training text, on average."""
+    amount: float = Field(default=8.0, ge=0)
+    """Texts made by augmentation, as a multiple of the training set."""
+    mix: TransferMix = TransferMix()
+    """How they are made."""
     min_words: int = Field(default=2, ge=1)
     """Of a span."""
+    mask_share: float = Field(default=0.15, gt=0, lt=1)
+    """Probability that masking replaces a word."""
+    augment_unlabelled: bool = False
+    """Make texts from the unlabelled ones too (then `amount` counts from both together)."""
     unlabelled: bool = True
     """Use `data.unlabelled`."""
+    min_confidence: float = Field(default=0.0, ge=0, lt=1)
+    """Leave out texts whose most likely label has a lower probability under the teacher (`single-label`)."""
+    class_balance: bool = False
+    """Leave out texts of the teacher's more frequent labels until all are equally frequent (`single-label`)."""
     seed: int = 0
-    """Of the spans."""
+    """Of everything random here."""
 
 
 class LabelConfig(StageConfig):
@@ -103,45 +126,135 @@ class LabelConfig(StageConfig):
     """Texts a file; a killed run goes on at the next file."""
 
 
-LossKind = Literal["soft", "hard", "mse"]
+LossKind = Literal["soft", "hard", "mse", "huber", "dkd", "dist"]
+FeatureKind = Literal["hidden", "attention", "relations", "cosine", "contrastive", "rkd"]
+Curve = Literal["constant", "linear", "cosine"]
+
+
+class FeatureLossConfig(StageConfig):
+    """One loss between inner representations of teacher and student."""
+
+    kind: FeatureKind
+    """`hidden`, `attention`, `relations` (transformer students); `cosine`, `contrastive`, `rkd` (sentence vectors)."""
+    weight: float = Field(default=1.0, gt=0)
+    """Added with this weight."""
+    mapping: Literal["uniform", "last", "skip", "auto"] | list[int] = "uniform"
+    """The teacher layer (from 0) of each student layer; `auto` compares representations (CKA) on a sample."""
+    heads: int | None = Field(default=None, ge=1)
+    """`relations`: relation heads; the student's number of heads if not given."""
+    temperature: float = Field(default=0.05, gt=0)
+    """`contrastive`: of the similarities."""
+
+
+class VocabularyConfig(StageConfig):
+    """A student's own tokenizer, trained on the training and transfer texts."""
+
+    kind: Literal["wordpiece", "bpe", "unigram"] = "wordpiece"
+    """Algorithm."""
+    size: int = Field(default=8000, ge=100, le=200_000)
+    """Tokens, special ones included."""
+    lowercase: bool = True
+    """Fold case and strip accents first."""
+
+
+class SelfTrainingConfig(StageConfig):
+    """Rounds in which a student labels the transfer texts itself and learns from what it is sure of."""
+
+    rounds: int = Field(default=1, ge=1, le=10)
+    """Each goes on from the student before; it is kept when it is better on validation."""
+    min_confidence: float = Field(default=0.9, gt=0, lt=1)
+    """Probability of a label below which a text is left out."""
+    class_balance: bool = True
+    """As many texts of each label."""
 
 
 class StudentConfig(StageConfig):
     """One student and how it is trained; a field that its kind does not have is rejected when it is built."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True)
+
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """Folder and table name; the kind if not given."""
     kind: str
-    """`bag`, `cnn` or `transformer`."""
+    """`linear`, `bag`, `cnn`, `bilstm`, `bigru` or `transformer`; `edgekd students` explains them."""
+    size: Literal["nano", "micro", "tiny", "small"] | None = None
+    """A named size; explicit fields win over it."""
+    teacher: str | None = None
+    """Distil from another student of the recipe (a teacher assistant), by its name."""
     embedding_dim: int | None = Field(default=None, ge=4)
-    """`bag`, `cnn`: components of a PCA of the teacher's embeddings; 128 if not given."""
+    """All but a cut `transformer`: width of the token vectors."""
+    embeddings: Literal["teacher-output", "teacher-input", "random"] | None = None
+    """Start of the token vectors: a PCA of what the teacher makes of each token, of its input table, or random."""
+    factor_dim: int | None = Field(default=None, ge=4)
+    """Factorised embeddings: vectors of this width, then a matrix to `embedding_dim` (ALBERT)."""
     hidden_dim: int | None = Field(default=None, ge=4)
-    """`bag`: width of the MLP (128); `cnn`: filters of each width (96)."""
+    """`bag`: MLP; `cnn`: filters of a width; `bilstm`, `bigru`: units of a direction; `transformer`: hidden size."""
     widths: list[int] | None = None
-    """`cnn`: filter widths in tokens; [2, 3, 4] if not given."""
+    """`cnn`: filter widths in tokens."""
+    ngrams: int | None = Field(default=None, ge=1, le=4)
+    """`linear`, `bag`: longest hashed n-gram of tokens."""
+    buckets: int | None = Field(default=None, ge=16)
+    """`linear`, `bag`: rows of the n-gram table."""
     layers: list[int] | int | None = None
-    """`transformer`: which layers of the teacher (a list from 0), or how many; half if not given."""
+    """`transformer`: layers of the teacher (a list from 0) or how many; `bilstm`, `bigru`: how many."""
+    from_scratch: bool | None = None
+    """`transformer`: new random layers of `hidden_dim`, `heads`, `ffn_dim` instead of the teacher's."""
+    heads: int | None = Field(default=None, ge=1)
+    """`transformer` from scratch: attention heads."""
+    ffn_dim: int | None = Field(default=None, ge=4)
+    """`transformer` from scratch: width of the feed-forward part."""
+    projection: Literal["pca", "learned"] | None = None
+    """`transformer` cut from the teacher with a smaller `hidden_dim`: how its weights are projected."""
+    features: Literal["tokens", "teacher"] | None = None
+    """`linear`: a head on token (n-gram) counts, or on the frozen teacher's sentence vector."""
+    vocabulary: VocabularyConfig | None = None
+    """An own tokenizer instead of the teacher's."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
-    """`bag`, `cnn`."""
+    """Before and after the pooled vector; not for a cut `transformer`."""
 
     loss: LossKind = "soft"
-    """`soft`: T^2 KL to the teacher; `hard`: its most likely label; `mse`: its logits."""
-    alpha: float = Field(default=0.1, ge=0)
-    """Weight of the true labels."""
-    beta: float = Field(default=0.9, ge=0)
-    """Weight of the teacher."""
+    """Teacher part: `soft` T^2 KL; `hard` its most likely label; `mse`, `huber` its logits; `dkd`; `dist`."""
+    alpha: float = Field(default=0.1, ge=0, validation_alias=AliasChoices("alpha", "w_hard"))
+    """Weight of the true labels; also `w_hard`."""
+    beta: float = Field(default=0.9, ge=0, validation_alias=AliasChoices("beta", "w_soft"))
+    """Weight of the teacher; also `w_soft`."""
     temperature: float = Field(default=2.0, gt=0)
-    """Of the `soft` loss."""
+    """Softens both sides (`soft`, `dkd`, `dist`)."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Of the true labels."""
+    dkd_target: float = Field(default=1.0, ge=0)
+    """`dkd`: weight of the target-class part."""
+    dkd_others: float = Field(default=2.0, ge=0)
+    """`dkd`: weight of the other classes' part."""
+    alpha_curve: Curve = "constant"
+    """How alpha goes to `alpha_end`; beta then keeps alpha + beta."""
+    alpha_end: float | None = Field(default=None, ge=0)
+    """Alpha at the last step."""
+    temperature_curve: Curve = "constant"
+    """How the temperature goes to `temperature_end`."""
+    temperature_end: float | None = Field(default=None, gt=0)
+    """Temperature at the last step."""
+    sample_weights: Literal["equal", "teacher-confidence", "student-uncertainty"] = "equal"
+    """Weight of each text in the teacher part; its mean over a batch is 1 (dynamic distillation, Li et al. 2021)."""
+    feature_losses: list[FeatureLossConfig] = Field(default_factory=list)
+    """Losses on inner representations; the teacher then runs beside the student."""
+    feature_epochs: int = Field(default=0, ge=0)
+    """So many epochs with the feature losses alone come first; 0 uses them beside the others."""
+    self_training: SelfTrainingConfig | None = None
+    """Rounds after the distillation."""
+
     epochs: int = Field(default=8, ge=1)
     """At most so many; the weights that were best on validation are kept."""
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Peak of a linear schedule."""
+    """Peak of the schedule."""
     batch_size: int = Field(default=128, ge=1)
     """Texts a step."""
     warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
     """Share of the steps."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Of AdamW."""
+    average: float = Field(default=0.0, ge=0, lt=1)
+    """Decay a step of an exponential mean of the weights, which is then what is evaluated and kept; 0: none."""
     patience: int = Field(default=3, ge=1)
     """Epochs without improvement before training stops."""
     max_transfer: int | None = Field(default=None, ge=0)
@@ -149,12 +262,18 @@ class StudentConfig(StageConfig):
     control_epochs: int | None = Field(default=None, ge=1)
     """Of the control; as many steps as the student took, at most 30 epochs, if not given."""
     seed: int = 0
-    """Of the weights and the order of the texts."""
+    """Of the weights and the order of the texts; with `seeds` of the recipe the first one."""
 
     @model_validator(mode="after")
     def _some_signal(self) -> StudentConfig:
         if self.alpha == 0 and self.beta == 0:
             raise ValueError("alpha and beta are both 0, so there is nothing to learn from")
+        for name in ("alpha", "temperature"):
+            curve, end = getattr(self, f"{name}_curve"), getattr(self, f"{name}_end")
+            if (curve == "constant") != (end is None):
+                raise ValueError(f"{name}_curve and {name}_end go together: give both or neither")
+        if self.feature_epochs and not self.feature_losses:
+            raise ValueError("feature_epochs needs feature_losses")
         return self
 
     @property
@@ -209,11 +328,20 @@ class Recipe(StageConfig):
     """Device profiles or aliases."""
     data: DataConfig = DataConfig()
     teacher: TeacherConfig = TeacherConfig()
+    """The teacher whose tokenizer and vectors the students get."""
+    more_teachers: list[TeacherConfig] = Field(default_factory=list)
+    """Further teachers that label the texts too."""
+    combine: Literal["mean", "weighted", "confident"] = "weighted"
+    """Several teachers: mean of the probabilities, weighted by validation score, or the surest for each text."""
     transfer: TransferConfig = TransferConfig()
     labels: LabelConfig = LabelConfig()
     students: list[StudentConfig] = Field(min_length=1)
+    seeds: int = Field(default=1, ge=1, le=50)
+    """Train every student and control so many times; means and intervals are shown, the best on validation is kept."""
     control: bool = True
     """Train each student also without the teacher, to show what the teacher gained."""
+    transfer_control: bool = False
+    """Train each student also on the teacher's most likely labels: tells *more data* from *softer targets*."""
     export: ExportConfig = ExportConfig()
     quantize: QuantizeConfig = QuantizeConfig()
     bench: BenchConfig = BenchConfig()
@@ -224,4 +352,10 @@ class Recipe(StageConfig):
         double = {name for name in names if names.count(name) > 1}
         if double:
             raise ValueError(f"students share the name {sorted(double)}; give each its own 'name'")
+        for index, student in enumerate(self.students):
+            if student.teacher is not None and student.teacher not in names[:index]:
+                raise ValueError(
+                    f"student '{student.label}' learns from '{student.teacher}', which is no student before it; "
+                    f"before it are {names[:index] or 'none'}"
+                )
         return self

@@ -121,10 +121,10 @@ class _Publisher:
         if is_done(target, "export", inputs):
             return target
         import edgekd.student.kinds  # noqa: F401 - registers our models with the Auto classes
+        from edgekd.batches import predict_logits
         from edgekd.export.onnx import export_onnx
         from edgekd.export.parity import compare_logits, graph_logits, require_parity
         from edgekd.teacher.load import load_classifier
-        from edgekd.training import predict_logits
 
         self.progress.start(f"Exporting {model.name} (opset {self.profile.opset})", None)
         loaded = load_classifier(model.folder, self.recipe.teacher.max_length, self.progress)

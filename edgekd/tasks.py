@@ -14,12 +14,36 @@ class TaskKind(str, Enum):
     REGRESSION = "regression"
 
 
+# The score that decides: shown first, compared, gated.
+MAIN_METRIC = {
+    TaskKind.SINGLE_LABEL: "accuracy",
+    TaskKind.MULTI_LABEL: "macro_f1",
+    TaskKind.REGRESSION: "pearson",
+}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How logits become probabilities and choices; fitted on validation, stored in the bundle."""
+
+    temperature: float = 1.0  # logits are divided by it before the softmax or sigmoid
+    thresholds: tuple[float, ...] | None = None  # multi-label: a label is chosen from this probability on; 0.5 if None
+
+
 @dataclass(frozen=True)
 class Task:
-    """A task and, where it has labels, their names in the order of the logits."""
+    """A task and, where it has labels, their names in the order of the logits.
+
+    A regression has one output, and ``labels`` holds the name of what is measured.
+    """
 
     kind: TaskKind
     labels: tuple[str, ...]
+
+    @property
+    def main_metric(self) -> str:
+        """The score that decides."""
+        return MAIN_METRIC[self.kind]
 
     @property
     def num_outputs(self) -> int:

@@ -56,4 +56,4 @@ def _candidates(data: TextData, config: TransferConfig) -> Iterator[str]:
     if config.unlabelled:
         yield from data.unlabelled
     for text in data.train.texts:
-        yield from spans(text, per_text=config.spans_per_text, min_words=config.min_words, seed=config.seed)
+        yield from spans(text, per_text=config.amount, min_words=config.min_words, seed=config.seed)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation", "test")
 
-Target = int  # index into Task.labels for single-label tasks; multi-label and regression widen this
+# single-label: index into Task.labels; multi-label: sorted indexes, perhaps none; regression: the value
+Target = int | tuple[int, ...] | float
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ import numpy as np
 
 from edgekd.analysis.scores import classification_scores
 from edgekd.artifacts import publish_folder, write_json_atomic
+from edgekd.batches import EncodedTexts, predict_logits
 from edgekd.runfolder import TRAIN_FILE
 from edgekd.student.base import count_parameters
 from edgekd.student.kinds import build_student
 from edgekd.student.losses import IGNORE_INDEX
 from edgekd.teacher.load import encode
-from edgekd.training import EncodedTexts, Objective, Schedule, predict_logits, train, writing_to
+from edgekd.training import Objective, Schedule, train, writing_to
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,11 @@ import torch
 
 from edgekd.analysis.scores import classification_scores
 from edgekd.artifacts import publish_folder, write_json_atomic
+from edgekd.batches import EncodedTexts, predict_logits
 from edgekd.runfolder import METRICS_FILE
 from edgekd.student.base import count_parameters
 from edgekd.teacher.load import Teacher, check_labels, encode, load_classifier, load_for_training
-from edgekd.training import EncodedTexts, Objective, Schedule, predict_logits, train, writing_to
+from edgekd.training import Objective, Schedule, train, writing_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -17,9 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from edgekd.artifacts import write_bytes_atomic, write_json_atomic
+from edgekd.batches import predict_logits
 from edgekd.runfolder import KEPT_OUTPUTS
 from edgekd.teacher.load import encode
-from edgekd.training import predict_logits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

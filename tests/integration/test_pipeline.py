@@ -23,7 +23,7 @@ name: toy
 targets: [{targets}]
 data: {{train: {data}}}
 teacher: {{model: {model}, epochs: {teacher_epochs}, learning_rate: 2.0e-3, batch_size: 16, max_length: 32}}
-transfer: {{spans_per_text: {spans}}}
+transfer: {{amount: {spans}}}
 labels: {{batch_size: 8, shard_size: {shard}}}
 students:
   - {{kind: bag, embedding_dim: 16, hidden_dim: 8, epochs: {epochs}, learning_rate: 0.02, batch_size: 16}}
@@ -134,7 +134,7 @@ def test_the_bundle_predicts_like_the_torch_student(finished):
 def test_an_existing_teacher_is_taken_and_its_labels_checked(tmp_path):
     data = write_csv(tmp_path / "data.csv", 200)
     teacher = make_classifier(tmp_path / "teacher")
-    options = ("--data", data, "--student", "bag", "--no-control", "--epochs", 1, "--set", "transfer.spans_per_text=1")
+    options = ("--data", data, "--student", "bag", "--no-control", "--epochs", 1, "--set", "transfer.amount=1")
     done = edgekd("distill", "--teacher", teacher, *options, "--out", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)

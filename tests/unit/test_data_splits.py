@@ -145,11 +145,11 @@ def test_fractional_count_holds_on_average():
 
 
 def test_transfer_is_deterministic_and_stable_when_rows_are_added():
-    config = TransferConfig(spans_per_text=4)
+    config = TransferConfig(amount=4)
     first = transfer_texts(data(TEN[:100]), config)
     assert first == transfer_texts(data(TEN[:100]), config)
     assert transfer_texts(data(TEN), config)[: len(first)] == first
-    assert first != transfer_texts(data(TEN[:100]), TransferConfig(spans_per_text=4, seed=1))
+    assert first != transfer_texts(data(TEN[:100]), TransferConfig(amount=4, seed=1))
 
 
 def test_unlabelled_texts_come_first_and_can_be_left_out():
@@ -158,7 +158,7 @@ def test_unlabelled_texts_come_first_and_can_be_left_out():
     without = transfer_texts(given_data, TransferConfig(unlabelled=False))
     assert without
     assert not {"u v", "x y"} & set(without)
-    assert transfer_texts(given_data, TransferConfig(spans_per_text=0)) == ["u v", "x y"]
+    assert transfer_texts(given_data, TransferConfig(amount=0)) == ["u v", "x y"]
 
 
 words = st.lists(st.sampled_from(["a", "B", "b", "c"]), min_size=1, max_size=6).map(" ".join)

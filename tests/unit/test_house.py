@@ -30,13 +30,15 @@ TRAINING_ONLY = {"torch", "transformers", "datasets", "onnx", "optimum", "accele
 # From the top down; a module may import from its own row and from rows below.
 LAYERS = [
     {"cli", "__main__"},
+    {"search"},
     {"pipeline", "measure", "publish"},
     {"gate"},
+    {"explain"},
     {"report"},
-    {"teacher", "student", "compress", "export", "bench", "training"},
+    {"teacher", "student", "compress", "export", "bench", "training", "batches"},
     {"runtime", "analysis", "data"},
     {"recipe", "assets", "catalogue", "download", "runfolder", "recipe_reference"},
-    {"bundle", "results", "decisions", "devices", "config"},
+    {"bundle", "results", "decisions", "devices", "config", "proof"},
     {"artifacts", "registry", "tasks", "progress", "environment", "errors"},
 ]
 

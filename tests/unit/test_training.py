@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 
 import numpy as np  # noqa: E402
 
+from edgekd.batches import EncodedTexts, PadToLongest, predict_logits  # noqa: E402
 from edgekd.config import LabelConfig, StudentConfig, TeacherConfig  # noqa: E402
 from edgekd.errors import ConfigError, DataError  # noqa: E402
 from edgekd.progress import Silent  # noqa: E402
@@ -20,12 +21,9 @@ from edgekd.teacher.label import label_texts  # noqa: E402
 from edgekd.teacher.load import check_labels, encode, load_classifier, load_for_training  # noqa: E402
 from edgekd.training import (  # noqa: E402
     CHECKPOINT_FILES,
-    EncodedTexts,
     Objective,
-    PadToLongest,
     Schedule,
     last_complete_checkpoint,
-    predict_logits,
     train,
 )
 from tests.toys import make_classifier, make_encoder, toy_data  # noqa: E402
