@@ -1,17 +1,27 @@
-"""Bundles: the folder that goes to a board. Loadable without torch and transformers; every file is hashed."""
+"""Bundles: the folder that goes to a board. Loadable without torch and transformers; every file is hashed.
+
+Schema history of the manifest:
+    1: a student's control is its accuracy and its number of right answers.
+    2: ``calibration``; ``proof`` instead of the control's numbers.
+
+Both are read; an older manifest becomes one of the present schema.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgekd.artifacts import hash_json, read_json, sha256_file, write_json_atomic
 from edgekd.errors import InvalidArtifact
-from edgekd.tasks import TaskKind
+from edgekd.proof import Proof
+from edgekd.results import proof_of_control
+from edgekd.tasks import Calibration, Task, TaskKind
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE = (1, 2)
 MANIFEST_FILE = "edgekd.json"
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
@@ -33,7 +43,7 @@ class Metric(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str  # "accuracy"
+    name: str  # "accuracy", "macro_f1", "pearson"...
     value: float
     count: int | None = None  # number of texts behind it
     split: str | None = None  # "validation", "test"
@@ -62,7 +72,8 @@ class Manifest(BaseModel):
     kind: str  # "cnn", "bag", "transformer", "teacher"
     precision: str  # "fp32", "int8"
     task: TaskKind
-    labels: list[str]
+    labels: list[str]  # in the order of the logits; of a regression: the name of what is measured
+    calibration: Calibration = Calibration()  # how logits become probabilities and choices
     max_length: int
     inputs: list[str]  # names of the graph's inputs, e.g. ["input_ids", "attention_mask"]
     runtime: str  # "onnxruntime"
@@ -73,11 +84,24 @@ class Manifest(BaseModel):
     recipe: dict[str, Any] = Field(default_factory=dict)
     metrics: list[Metric] = Field(default_factory=list)
     parity: Parity | None = None
-    control_accuracy: float | None = None
-    control_correct: int | None = None
+    proof: Proof | None = None  # of a student: what the teacher gained
     data_name: str = ""
     libraries: dict[str, str] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)  # relative path -> sha256; the manifest itself is left out
+
+    @model_validator(mode="after")
+    def _calibration_fits(self) -> Manifest:
+        if not self.calibration.temperature > 0:
+            raise ValueError(f"the temperature is {self.calibration.temperature}; it must be positive")
+        thresholds = self.calibration.thresholds
+        if thresholds is not None and len(thresholds) != len(self.labels):
+            raise ValueError(f"{len(thresholds)} thresholds for {len(self.labels)} labels")
+        return self
+
+    @property
+    def as_task(self) -> Task:
+        """The task with its labels."""
+        return Task(self.task, tuple(self.labels))
 
 
 class Bundle(BaseModel):
@@ -141,17 +165,30 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
         )
     raw = read_json(folder / MANIFEST_FILE)
     version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if version != SCHEMA_VERSION:
-        raise InvalidArtifact(f"'{folder}' has manifest schema {version}; this edgekd reads {SCHEMA_VERSION}.")
+    if version not in READABLE:
+        raise InvalidArtifact(
+            f"'{folder}' has manifest schema {version}; this edgekd reads {' and '.join(map(str, READABLE))}.",
+            hint="Update edgekd if the bundle is newer than it, or rebuild the bundle with 'edgekd distill'.",
+        )
     try:
-        manifest = Manifest.model_validate(raw)
+        manifest = Manifest.model_validate(_upgraded(raw) if version == 1 else raw)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"]) or "file"
         raise InvalidArtifact(f"Manifest of '{folder}' is damaged: {where}: {first['msg']}.") from error
     if verify:
         _verify_files(folder, manifest)
     return Bundle(folder=folder, manifest=manifest)
+
+
+def _upgraded(raw: dict[str, Any]) -> dict[str, Any]:
+    """Turn a manifest of schema 1 into one of schema 2; its test accuracy is that of the fp32 student."""
+    record = {key: value for key, value in raw.items() if not key.startswith("control_")}
+    listed = raw.get("metrics")
+    metrics = [metric for metric in listed if isinstance(metric, dict)] if isinstance(listed, list) else []
+    accuracy = [m.get("value") for m in metrics if m.get("name") == "accuracy" and m.get("split") == "test"]
+    proof = proof_of_control(accuracy[0] if accuracy else None, raw.get("control_accuracy"), raw.get("control_correct"))
+    return {**record, "schema_version": SCHEMA_VERSION, "proof": proof}
 
 
 def _verify_files(folder: Path, manifest: Manifest) -> None:

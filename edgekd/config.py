@@ -282,6 +282,17 @@ class StudentConfig(StageConfig):
         return self.name or self.kind
 
 
+class FurtherTaskConfig(StageConfig):
+    """Another data set with its own teacher, for which every student gets a head of its own."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Names its folder, `tasks/NAME` in the run folder."""
+    data: DataConfig
+    """Its texts and labels; any task."""
+    teacher: TeacherConfig = TeacherConfig()
+    """Its teacher; the students' tokenizer and start come from the first task's."""
+
+
 class ExportConfig(StageConfig):
     """ONNX export and the parity it must reach."""
 
@@ -335,6 +346,8 @@ class Recipe(StageConfig):
     """Several teachers: mean of the probabilities, weighted by validation score, or the surest for each text."""
     transfer: TransferConfig = TransferConfig()
     labels: LabelConfig = LabelConfig()
+    more_tasks: list[FurtherTaskConfig] = Field(default_factory=list)
+    """Train each student on these data sets too, one head a data set."""
     students: list[StudentConfig] = Field(min_length=1)
     seeds: int = Field(default=1, ge=1, le=50)
     """Train every student and control so many times; means and intervals are shown, the best on validation is kept."""

@@ -7,39 +7,29 @@ not even imported when nothing has to be trained.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from edgekd.artifacts import folder_lock, hash_files, hash_json, read_json, write_text_atomic
+from edgekd.arms import Arms, TrainedStudent
+from edgekd.artifacts import folder_lock, read_json, write_text_atomic
 from edgekd.bundle import TOKENIZER_FILE
-from edgekd.data.prepare import prepare
-from edgekd.data.store import save_data
-from edgekd.data.transfer import transfer_texts
 from edgekd.decisions import Decision, save_decisions
+from edgekd.desk import Desk
+from edgekd.feasible import check_students
+from edgekd.labelling import Classifier, Labeller
 from edgekd.publish import ExportedModel, publish_bundles
 from edgekd.recipe import dump_recipe
-from edgekd.runfolder import (
-    METRICS_FILE,
-    TRAIN_FILE,
-    WEIGHTS_FILE,
-    RunFolder,
-    file_hash,
-    is_done,
-    label_key,
-    recorded,
-)
+from edgekd.runfolder import METRICS_FILE, WEIGHTS_FILE, RunFolder, file_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from edgekd.bundle import Bundle
-    from edgekd.config import Recipe, StudentConfig
+    from edgekd.config import Recipe
     from edgekd.data.types import TextData
     from edgekd.devices import DeviceProfile
     from edgekd.progress import Progress
-    from edgekd.teacher.load import Teacher
 
 
 @dataclass(frozen=True)
@@ -50,7 +40,10 @@ class DistillOutcome:
     data: TextData
     bundles: dict[str, list[Bundle]]  # by target
     decisions: list[Decision]
-    students: dict[str, dict[str, Any]] = field(default_factory=dict)  # train record of each student
+    teacher: dict[str, Any] = field(default_factory=dict)  # the teacher's scores
+    students: dict[str, TrainedStudent] = field(default_factory=dict)
+    together: dict[str, Any] | None = None  # test scores of several teachers together
+    tasks: dict[str, DistillOutcome] = field(default_factory=dict)  # of `more_tasks`, by name
 
 
 def distill(recipe: Recipe, out: Path, profiles: Sequence[DeviceProfile], progress: Progress) -> DistillOutcome:
@@ -70,15 +63,13 @@ def teach(recipe: Recipe, out: Path, progress: Progress) -> dict[str, Any]:
     """
     folder = RunFolder(out.with_name(f".{out.name}.work"))
     with folder_lock(folder.root):
-        run = _Run(recipe, folder, [], progress)
-        run.prepare_data()
-        run.make_teacher(out)
+        Desk(recipe, folder, progress).make_teacher(recipe.teacher, out)
         shutil.rmtree(folder.root)
     return dict(read_json(out / METRICS_FILE))
 
 
 class _Run:
-    """One run: remembers what later stages need from earlier ones."""
+    """One run: its desks, its students, what is published for each task."""
 
     def __init__(
         self, recipe: Recipe, folder: RunFolder, profiles: Sequence[DeviceProfile], progress: Progress
@@ -87,202 +78,94 @@ class _Run:
         self.folder = folder
         self.profiles = profiles
         self.progress = progress
+        self.desks = [Desk(recipe, folder, progress)]
+        for further in recipe.more_tasks:
+            own = recipe.model_copy(
+                update={"data": further.data, "teacher": further.teacher, "more_teachers": [], "more_tasks": []}
+            )
+            self.desks.append(Desk(own, folder.task(further.name), progress))
 
     def distill(self) -> DistillOutcome:
-        self._check_students()
+        check_students(self.recipe)
         write_text_atomic(self.folder.recipe, dump_recipe(self.recipe))
-        self.prepare_data()
-        self.make_teacher(self.folder.teacher)
-        trained = {config.label: self._make_student(config) for config in self.recipe.students}
-        models = [self._exported_teacher()]
-        models += [self._exported_student(config, trained[config.label]) for config in self.recipe.students]
+        for desk in self.desks:
+            _ = desk.data  # a wrong file is told before anything is trained
+        arms = Arms(self.recipe, self.progress)
+        trained: dict[str, list[TrainedStudent]] = {}
+        self.labellers: dict[str | None, Labeller] = {None: self.desks[0].labeller}
+        for config in self.recipe.students:
+            if config.teacher not in self.labellers:
+                assistant = as_classifier(trained[str(config.teacher)][0])
+                self.labellers[config.teacher] = self.desks[0].labeller_of([assistant])
+            labellers = [self.labellers[config.teacher], *(desk.labeller for desk in self.desks[1:])]
+            trained[config.label] = arms.make(config, self.desks, labellers)
+        outcomes = [
+            self._publish(desk, {name: students[number] for name, students in trained.items()})
+            for number, desk in enumerate(self.desks)
+        ]
+        tasks = {further.name: outcome for further, outcome in zip(self.recipe.more_tasks, outcomes[1:], strict=True)}
+        return replace(outcomes[0], tasks=tasks)
+
+    def _publish(self, desk: Desk, trained: dict[str, TrainedStudent]) -> DistillOutcome:
+        """Publish the bundles of one task for every target."""
+        models = [
+            self._exported_teacher(desk),
+            *(self._exported_student(desk, student) for student in trained.values()),
+        ]
         bundles: dict[str, list[Bundle]] = {}
         decisions: list[Decision] = []
         for profile in self.profiles:
             bundles[profile.name], dropped = publish_bundles(
-                models, profile, self.recipe, self.data, self.folder, self.progress
+                models, profile, desk.recipe, desk.data, desk.folder, self.progress
             )
             decisions += dropped
-            self.folder.results(profile.name).mkdir(parents=True, exist_ok=True)
-            save_decisions(dropped, self.folder.results(profile.name))
-        students = {name: record["distilled"] for name, record in trained.items()}
-        return DistillOutcome(self.folder, self.data, bundles, decisions, students)
-
-    def _check_students(self) -> None:
-        """Fail on an unknown kind now, not after the teacher was trained."""
-        from edgekd.student.names import check_kind
-
-        for config in self.recipe.students:
-            check_kind(config.kind)
-
-    # Data
-
-    def prepare_data(self) -> None:
-        """Read, clean and split the data."""
-        self.progress.start("Reading the data", None)
-        self.data = prepare(self.recipe.data, progress=self.progress.say)
-        self.data_hash = hash_json(
-            {
-                "labels": self.data.task.labels,
-                "splits": [self.data.split(name).hash() for name in ("train", "validation", "test")],
-            }
+            desk.folder.results(profile.name).mkdir(parents=True, exist_ok=True)
+            save_decisions(dropped, desk.folder.results(profile.name))
+        return DistillOutcome(
+            desk.folder, desk.data, bundles, decisions, desk.teachers[0].metrics, trained, desk.scored_together
         )
-        save_data(self.data, self.folder.data)
-        sizes = " / ".join(f"{len(self.data.split(s)):,}" for s in ("train", "validation", "test"))
-        self.progress.finish(f"{self.data.name}: {sizes} texts, labels {', '.join(self.data.task.labels)}")
-        for item in self.data.dropped:
-            self.progress.say(f"  dropped from {item.split}: {item.count:,} ({item.reason})")
 
-    # Teacher
-
-    def make_teacher(self, target: Path) -> None:
-        """Fine-tune the teacher, or take the given classifier, and publish it at ``target``."""
-        config = self.recipe.teacher
-        inputs = {
-            "config": config.model_dump(mode="json"),
-            "data": self.data_hash,
-            "model": _source_hash(config.model),
-        }
-        if is_done(target, "teacher", inputs):
-            self.progress.say("Teacher: unchanged, reused")
-        else:
-            from edgekd.teacher.finetune import adopt, fine_tune
-
-            with recorded(target, "teacher", inputs):
-                if config.fine_tune:
-                    work = self.folder.work(f"teacher-{hash_json(inputs)[:12]}")
-                    fine_tune(self.data, config, target, work, self.progress)
-                else:
-                    adopt(self.data, config, target, self.progress)
-        self.weights_hash = file_hash(target, WEIGHTS_FILE)
-        self.tokenizer_hash = file_hash(target, TOKENIZER_FILE)
-
-    @cached_property
-    def teacher(self) -> Teacher:
-        """The finished teacher, opened when a stage needs it."""
-        from edgekd.teacher.load import load_classifier
-
-        return load_classifier(self.folder.teacher, self.recipe.teacher.max_length, self.progress)
-
-    # Labels
-
-    @cached_property
-    def transfer_texts(self) -> list[str]:
-        """Texts without a true label that the teacher labels."""
-        return transfer_texts(self.data, self.recipe.transfer)
-
-    @cached_property
-    def label_key(self) -> str:
-        """The key of the teacher labels."""
-        texts = [*self.data.train.texts, *self.transfer_texts]
-        return label_key(self.weights_hash, self.tokenizer_hash, texts, self.recipe.teacher.max_length)
-
-    @cached_property
-    def transfer_set(self) -> Any:
-        """The teacher's logits for training and transfer texts."""
-        from edgekd.student.distill import TransferSet
-        from edgekd.teacher.label import label_texts
-
-        texts = [*self.data.train.texts, *self.transfer_texts]
-        logits = label_texts(
-            self.teacher,
-            texts,
-            key=self.label_key,
-            config=self.recipe.labels,
-            folder=self.folder.labels(self.label_key),
-            progress=self.progress,
-        )
-        known = len(self.data.train)
-        return TransferSet(logits[:known], self.transfer_texts, logits[known:])
-
-    # Students
-
-    def _make_student(self, config: StudentConfig) -> dict[str, Any]:
-        """Distil a student and train its control; return both records."""
-        name = config.label
-        inputs = {
-            "config": config.model_dump(mode="json"),
-            "labels": self.label_key,
-            "data": self.data_hash,
-        }
-        target = self.folder.student(name)
-        if is_done(target, "student", inputs):
-            self.progress.say(f"Student {name}: unchanged, reused")
-        else:
-            from edgekd.student.distill import distil
-
-            with recorded(target, "student", inputs):
-                distil(
-                    config, self.teacher, self.data, self.transfer_set,
-                    target=target, work=self.folder.work(f"{name}-{hash_json(inputs)[:12]}"), progress=self.progress,
-                )  # fmt: skip
-        record = {"distilled": read_json(target / TRAIN_FILE), "control": None}
-        if self.recipe.control:
-            record["control"] = self._make_control(config, record["distilled"]["training"]["steps"])
-        return record
-
-    def _make_control(self, config: StudentConfig, distilled_steps: int) -> dict[str, Any]:
-        name = config.label
-        inputs = {
-            "config": config.model_dump(mode="json", exclude={"loss", "alpha", "beta", "temperature"}),
-            "steps": distilled_steps,
-            "data": self.data_hash,
-            "teacher": self.weights_hash,
-        }
-        target = self.folder.control(name)
-        if is_done(target, "control", inputs):
-            self.progress.say(f"Control for {name}: unchanged, reused")
-        else:
-            from edgekd.student.distill import train_control
-
-            with recorded(target, "control", inputs):
-                train_control(
-                    config, self.teacher, self.data, distilled_steps=distilled_steps, target=target,
-                    work=self.folder.work(f"{name}-control-{hash_json(inputs)[:12]}"), progress=self.progress,
-                )  # fmt: skip
-        record: dict[str, Any] = read_json(target / TRAIN_FILE)
-        return record
-
-    # What is exported
-
-    def _exported_teacher(self) -> ExportedModel:
-        metrics = read_json(self.folder.teacher / METRICS_FILE)
+    def _exported_teacher(self, desk: Desk) -> ExportedModel:
+        teacher = desk.teachers[0]
         return ExportedModel(
             name="teacher",
             kind="teacher",
             role="teacher",
-            folder=self.folder.teacher,
-            weights_hash=self.weights_hash,
-            metrics=metrics,
+            folder=teacher.folder,
+            weights_hash=teacher.weights_hash,
+            metrics=teacher.metrics,
             lineage=[],
-            control=None,
+            proof=None,
         )
 
-    def _exported_student(self, config: StudentConfig, record: dict[str, Any]) -> ExportedModel:
-        folder = self.folder.student(config.label)
+    def _exported_student(self, desk: Desk, student: TrainedStudent) -> ExportedModel:
+        config = student.config
+        labeller = self.labellers[config.teacher] if desk is self.desks[0] else desk.labeller
+        lineage: list[tuple[str, str, str, dict[str, Any]]] = [
+            ("teacher", classifier.name, classifier.weights_hash, {}) for classifier in desk.teachers
+        ]
+        if config.teacher is not None:
+            lineage.append(("assistant", config.teacher, labeller.teacher_key, {}))
+        texts = len(desk.data.train) + len(desk.transfer_texts)
+        lineage.append(("labels", "teacher labels", labeller.key, {"texts": texts}))
         return ExportedModel(
             name=config.label,
             kind=config.kind,
             role="student",
-            folder=folder,
-            weights_hash=file_hash(folder, WEIGHTS_FILE),
-            metrics=record["distilled"],
-            lineage=[
-                ("teacher", self.recipe.teacher.model, self.weights_hash, {}),
-                (
-                    "labels",
-                    "teacher labels",
-                    self.label_key,
-                    {"texts": len(self.data.train) + len(self.transfer_texts)},
-                ),
-            ],
-            control=record["control"],
+            folder=student.folder,
+            weights_hash=file_hash(student.folder, WEIGHTS_FILE),
+            metrics=student.record,
+            lineage=lineage,
+            proof=student.proof,
         )
 
 
-def _source_hash(source: str) -> str:
-    """Return what identifies a model source: the contents of a folder, else its name (assets are pinned by hash)."""
-    path = Path(source).expanduser()
-    if not path.is_dir():
-        return source
-    return hash_json(hash_files(path))
+def as_classifier(student: TrainedStudent) -> Classifier:
+    """Return a student as the teacher of another one."""
+    return Classifier(
+        name=student.config.label,
+        folder=student.folder,
+        weights_hash=file_hash(student.folder, WEIGHTS_FILE),
+        tokenizer_hash=file_hash(student.folder, TOKENIZER_FILE),
+        metrics=student.record,
+    )

@@ -28,8 +28,10 @@ from edgekd.bundle import (
 from edgekd.decisions import Decision
 from edgekd.devices import int8_for
 from edgekd.errors import InvalidArtifact
+from edgekd.labelling import read_calibration
 from edgekd.results import Evidence
 from edgekd.runfolder import RunFolder, file_hash, is_done, recorded
+from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from edgekd.data.types import TextData
     from edgekd.devices import DeviceProfile, Int8
     from edgekd.progress import Progress
+    from edgekd.proof import Proof
 
 PARITY_FILE = "parity.json"
 LIBRARIES = ("torch", "transformers", "onnx", "onnxruntime", "tokenizers")
@@ -53,9 +56,9 @@ class ExportedModel:
     role: str  # "teacher" or "student"
     folder: Path  # Hugging Face folder
     weights_hash: str
-    metrics: dict[str, Any]  # scores on "validation" and "test"
+    metrics: dict[str, Any]  # calibration, and scores on "validation", "test" and "evaluate"
     lineage: list[tuple[str, str, str, dict[str, Any]]]
-    control: dict[str, Any] | None
+    proof: Proof | None
 
 
 def publish_bundles(
@@ -131,9 +134,10 @@ class _Publisher:
         pad = loaded.tokenizer.pad_token_id or 0
         ids = self._parity_ids(model.folder)
         expected = predict_logits(loaded.model, ids, pad_token_id=pad)
+        task = self.data.task.kind
         with recorded(target, "export", inputs), publish_folder(target) as building:
             export_onnx(loaded.model, building / MODEL_FILE, opset=self.profile.opset)
-            parity = compare_logits(expected, graph_logits(building / MODEL_FILE, ids, pad_token_id=pad))
+            parity = compare_logits(expected, graph_logits(building / MODEL_FILE, ids, pad_token_id=pad), task)
             require_parity(parity, self.recipe.export, model.name)
             write_json_atomic(building / PARITY_FILE, parity.model_dump())
         self.progress.finish(f"largest difference {parity.max_abs_diff:.1e}, {parity.label_flips} label flips")
@@ -174,7 +178,8 @@ class _Publisher:
             try:
                 with recorded(target, "quantize", inputs), publish_folder(target) as building:
                     quantize_dynamic_int8(fp32 / MODEL_FILE, building / MODEL_FILE, flavour)
-                    parity = compare_logits(expected, graph_logits(building / MODEL_FILE, ids, pad_token_id=pad))
+                    actual = graph_logits(building / MODEL_FILE, ids, pad_token_id=pad)
+                    parity = compare_logits(expected, actual, self.data.task.kind)
                     write_json_atomic(building / PARITY_FILE, parity.model_dump())
             except InvalidArtifact as error:
                 self.progress.finish("dropped")
@@ -244,7 +249,6 @@ class _Publisher:
         if precision == "int8":
             details |= self.flavour.model_dump(mode="json")
         lineage.append(LineageStep(step=step, name=name, hash=graph_hash, details=details))
-        control = model.control["test"] if model.control else None
         return Manifest(
             name=name,
             role=model.role,
@@ -252,6 +256,7 @@ class _Publisher:
             precision=precision,
             task=self.data.task.kind,
             labels=list(self.data.task.labels),
+            calibration=read_calibration(model.metrics),
             max_length=self.recipe.teacher.max_length,
             inputs=["input_ids", "attention_mask"],
             runtime="onnxruntime",
@@ -260,25 +265,28 @@ class _Publisher:
             parameters=model.metrics.get("parameters"),
             lineage=lineage,
             recipe=json.loads(self.recipe.model_dump_json(exclude={"targets"})),
-            metrics=_metrics(model) if precision == "fp32" else [],
+            metrics=_metrics(model, self.data.task.kind) if precision == "fp32" else [],
             parity=Parity.model_validate(read_json(graph / PARITY_FILE)),
-            control_accuracy=control["accuracy"] if control else None,
-            control_correct=control["correct"] if control else None,
+            proof=model.proof,
             data_name=self.data.name,
             libraries={name: metadata.version(name) for name in LIBRARIES},
         )
 
 
-def _metrics(model: ExportedModel) -> list[Metric]:
-    """Return accuracy and macro F1 of the model in torch, as scored after training."""
+# The scores of a manifest, by task; the main one first.
+_SCORES = {
+    TaskKind.SINGLE_LABEL: ("accuracy", "macro_f1"),
+    TaskKind.MULTI_LABEL: ("macro_f1", "micro_f1", "map"),
+    TaskKind.REGRESSION: ("pearson", "rmse"),
+}
+
+
+def _metrics(model: ExportedModel, task: TaskKind) -> list[Metric]:
+    """Return the scores of the model in torch, after training, on validation, test and further data by their names."""
+    splits = {name: model.metrics[name] for name in ("validation", "test")}
+    splits |= {f"evaluate: {name}": scores for name, scores in model.metrics.get("evaluate", {}).items()}
     return [
-        Metric(
-            name=name,
-            value=model.metrics[split][key],
-            count=model.metrics[split]["count"],
-            split=split,
-            evidence=Evidence.HOST.value,
-        )
-        for split in ("validation", "test")
-        for name, key in (("accuracy", "accuracy"), ("macro_f1", "macro_f1"))
+        Metric(name=name, value=scores[name], count=scores["count"], split=split, evidence=Evidence.HOST.value)
+        for split, scores in splits.items()
+        for name in _SCORES[task]
     ]

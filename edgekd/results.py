@@ -4,23 +4,30 @@ Times are seconds, memory is bytes. Statistics are computed on read by :mod:`edg
 last by :mod:`edgekd.report`.
 
 Schema history:
-    1: first version.
+    1: single-label; a student's control is its accuracy and its number of right answers.
+    2: three tasks; logits of the variant and of the teacher; calibration; ``proof`` instead of the control's numbers.
+
+Both are read; an older file becomes a record of the present schema.
 """
 
 from __future__ import annotations
 
+import math
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from edgekd.artifacts import read_json, write_text_atomic
 from edgekd.errors import InvalidArtifact
+from edgekd.proof import Proof
+from edgekd.tasks import Calibration, Task, TaskKind
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE = (1, 2)
 RESULT_SUFFIX = ".result.json"
 
 
@@ -88,13 +95,73 @@ class Memory(Record):
     peak_rss_bytes: int  # VmHWM, the highest value the process ever had
 
 
-class Quality(Record):
-    """Labels predicted for the evaluation texts; indexes into ``labels``."""
+# One value a text, by the task: an index into the labels, sorted indexes (perhaps none), or a number.
+Values = list[int] | list[tuple[int, ...]] | list[float]
 
-    labels: list[str]
-    targets: list[int]
-    predictions: list[int]
-    teacher_predictions: list[int] | None = None
+
+class Quality(Record):
+    """What was predicted for the evaluation texts, and what is true.
+
+    ``logits`` have a row for each text and a column for each label (one column for a regression), as float32
+    rounded to six significant digits; ``predictions`` follow from them and ``calibration``.
+    """
+
+    task: TaskKind = TaskKind.SINGLE_LABEL
+    labels: list[str]  # of a regression: the name of what is measured
+    targets: Values
+    predictions: Values
+    teacher_predictions: Values | None = None
+    logits: list[list[float]] | None = None
+    teacher_logits: list[list[float]] | None = None
+    calibration: Calibration = Calibration()
+    teacher_calibration: Calibration = Calibration()
+
+    @field_validator("targets", "predictions", "teacher_predictions", mode="after")
+    @classmethod
+    def _are_of_the_task(cls, values: Values | None, info: ValidationInfo) -> Values | None:
+        task, labels = info.data.get("task"), info.data.get("labels")
+        if values is None or task is None or labels is None:
+            return values  # what is missing has its own error
+        if task is TaskKind.REGRESSION:
+            return _numbers(values)
+        _check_indexes(values, task, len(labels))
+        return values
+
+    @model_validator(mode="after")
+    def _equal_lengths(self) -> Quality:
+        texts, outputs = len(self.predictions), self.as_task.num_outputs
+        if self.targets and len(self.targets) != texts:
+            raise ValueError(f"{len(self.targets)} targets and {texts} predictions")
+        if self.task is TaskKind.MULTI_LABEL and texts and self.logits is None:
+            raise ValueError("a multi-label result needs logits")
+        for name in ("logits", "teacher_logits"):
+            rows = getattr(self, name)
+            if rows is not None and (len(rows) != texts or any(len(row) != outputs for row in rows)):
+                raise ValueError(f"{name} must have {texts} rows of {outputs}")
+        return self
+
+    @property
+    def as_task(self) -> Task:
+        """The task with its labels."""
+        return Task(self.task, tuple(self.labels))
+
+
+def _numbers(values: Values) -> list[float]:
+    numbers = [value for value in values if not isinstance(value, tuple) and math.isfinite(value)]
+    if len(numbers) < len(values):
+        raise ValueError("a regression has one finite number a text")
+    return [float(number) for number in numbers]
+
+
+def _check_indexes(values: Values, task: TaskKind, labels: int) -> None:
+    wanted = int if task is TaskKind.SINGLE_LABEL else tuple
+    for value in values:
+        if not isinstance(value, wanted):
+            what = "one label index" if wanted is int else "a list of label indexes"
+            raise ValueError(f"{task.value} needs {what} a text, found {value}")
+        indexes = value if isinstance(value, tuple) else (value,)
+        if any(not 0 <= index < labels for index in indexes):
+            raise ValueError(f"{value} is no index into {labels} labels")
 
 
 class Machine(Record):
@@ -142,8 +209,7 @@ class BenchResult(Record):
     memory: Memory
     quality: Quality
     machine: Machine
-    control_accuracy: float | None = None  # test accuracy of the same student trained without the teacher
-    control_correct: int | None = None
+    proof: Proof | None = None  # of a student: what the teacher gained
     lineage: list[str] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
 
@@ -154,21 +220,52 @@ def save_result(result: BenchResult, path: Path) -> None:
 
 
 def load_result(path: Path) -> BenchResult:
-    """Read a result file.
+    """Read a result file of this schema or an older one.
 
     Raises:
-        InvalidArtifact: when it is missing, not JSON, of another schema version or damaged.
+        InvalidArtifact: when it is missing, not JSON, of an unknown schema version or damaged.
     """
     raw = read_json(path)
     version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if version != SCHEMA_VERSION:
+    if version not in READABLE:
         raise InvalidArtifact(
-            f"'{path}' is not a result file of schema {SCHEMA_VERSION} (found: {version}).",
-            hint="Measure again with 'edgekd bench'.",
+            f"'{path}' is not a result file of schema {' or '.join(map(str, READABLE))} (found: {version}).",
+            hint="Measure again with 'edgekd bench', or update edgekd if the file is newer than it.",
         )
     try:
-        return BenchResult.model_validate(raw)
+        return BenchResult.model_validate(_upgraded(raw) if version == 1 else raw)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "file"
         raise InvalidArtifact(f"'{path}' is damaged: {where}: {first['msg']}.") from error
+
+
+def _upgraded(raw: dict[str, Any]) -> dict[str, Any]:
+    """Turn a record of schema 1 into one of schema 2."""
+    record = {key: value for key, value in raw.items() if not key.startswith("control_")}
+    quality = raw.get("quality")
+    targets, predictions = (
+        (quality.get("targets"), quality.get("predictions")) if isinstance(quality, dict) else (None, None)
+    )
+    accuracy = None
+    if targets and isinstance(predictions, list) and len(predictions) == len(targets):
+        accuracy = sum(a == b for a, b in zip(targets, predictions, strict=True)) / len(targets)
+    proof = proof_of_control(accuracy, raw.get("control_accuracy"), raw.get("control_correct"))
+    return {**record, "schema_version": SCHEMA_VERSION, "proof": proof}
+
+
+def proof_of_control(accuracy: Any, control_accuracy: Any, control_correct: Any) -> Proof | None:
+    """Return what schema 1 knew of a control: two arms of one seed without an interval.
+
+    How many texts the control saw follows from its accuracy and its right answers.
+    """
+    if not isinstance(control_accuracy, int | float):
+        return None
+    known = isinstance(control_correct, int) and control_accuracy > 0
+    return Proof(
+        metric="accuracy",
+        count=round(control_correct / control_accuracy) if known else 0,
+        seeds=[0],
+        student=[float(accuracy)] if isinstance(accuracy, int | float) else [],
+        control=[float(control_accuracy)],
+    )

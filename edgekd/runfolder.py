@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Raise a stage's number when its code changes what it writes for the same inputs.
-STAGE_VERSIONS = {"teacher": 1, "student": 1, "control": 1, "export": 1, "quantize": 1, "bundle": 1}
+STAGE_VERSIONS = {"teacher": 2, "student": 2, "control": 2, "export": 1, "quantize": 1, "bundle": 1}
 
 # Which outputs of the teacher are kept with its labels; features follow with feature losses.
 KEPT_OUTPUTS = ["logits"]
@@ -23,6 +23,7 @@ KEPT_OUTPUTS = ["logits"]
 WEIGHTS_FILE = "model.safetensors"
 METRICS_FILE = "edgekd_metrics.json"  # a teacher's scores
 TRAIN_FILE = "train.json"  # a student's scores and training record
+PREDICTIONS_FILE = "predictions.safetensors"  # logits of each split
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,21 @@ class RunFolder:
         """Teacher labels under their key."""
         return self.root / "labels" / key[:16]
 
-    def student(self, name: str) -> Path:
-        """A distilled student, a Hugging Face folder."""
-        return self.root / "students" / name / "distilled"
+    def task(self, name: str) -> RunFolder:
+        """The folder of one of ``more_tasks``, with the same layout."""
+        return RunFolder(self.root / "tasks" / name)
 
-    def control(self, name: str) -> Path:
-        """The same student trained without the teacher."""
-        return self.root / "students" / name / "control"
+    def more_teacher(self, number: int) -> Path:
+        """One of the further teachers, from 1."""
+        return self.root / "more-teachers" / str(number)
+
+    def arm(self, name: str, arm: str, seed: int) -> Path:
+        """One training of a student: for the arm ``distilled`` a Hugging Face folder, for controls scores only."""
+        return self.root / "students" / name / arm / f"seed-{seed}"
+
+    def proof(self, name: str) -> Path:
+        """What the arms of a student say about the teacher's help."""
+        return self.root / "students" / name / "proof.json"
 
     def export(self, name: str, opset: int) -> Path:
         """The fp32 graph of a model."""

@@ -1,7 +1,7 @@
 """One training loop for teachers, students and controls: ``transformers.Trainer`` with our loss and our data.
 
-Data flow: encoded texts (+ labels, + teacher logits) -> Trainer -> the model that was best on validation.
-A killed run goes on from its last complete checkpoint.
+Data flow: encoded texts (+ labels, + teacher logits) and an objective -> Trainer -> the model that was best on
+validation. A killed run goes on from its last complete checkpoint.
 """
 
 from __future__ import annotations
@@ -12,28 +12,41 @@ import os
 import re
 import shutil
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from safetensors import SafetensorError
-from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
-from edgekd.batches import EncodedTexts, PadToLongest
-from edgekd.student.losses import IGNORE_INDEX, distillation_loss
+from edgekd.analysis.scores import selection_score
+from edgekd.artifacts import read_json, write_json_atomic
+from edgekd.averaging import MeanWeights
+from edgekd.batches import PadToLongest, predict_logits
+from edgekd.buckets import LengthBuckets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from transformers import PreTrainedModel
 
-    from edgekd.config import LossKind
+    from edgekd.batches import EncodedTexts
+    from edgekd.data.types import Target
     from edgekd.progress import Progress
+    from edgekd.tasks import Task
 
-CHECKPOINT_FILES = ("trainer_state.json", "model.safetensors", "optimizer.pt", "scheduler.pt")
+CHECKPOINT_FILES = ("trainer_state.json", "model.safetensors", "optimizer.pt", "scheduler.pt", "extras.safetensors")
+EXTRAS_FILE = CHECKPOINT_FILES[-1]  # the objective's own parameters and the mean weights
+BEST_FILE = "best.safetensors"  # the weights that were best on validation so far
+DONE_FILE = "outcome.json"  # written when the training has ended
+
+OnScore = Callable[[int, float], None]  # step, score on validation
 
 
 @contextmanager
@@ -53,14 +66,59 @@ def writing_to(folder: Path) -> Iterator[None]:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
 
 
-@dataclass(frozen=True)
-class Objective:
-    """The loss: ``alpha * CE(student, y) + beta * L_teacher``. Without teacher logits it is the cross entropy."""
+class Validation(Protocol):
+    """What decides which weights are the best."""
 
-    kind: LossKind = "soft"
-    alpha: float = 0.1
-    beta: float = 0.9
-    temperature: float = 2.0
+    def __call__(self, model: PreTrainedModel) -> float:
+        """Return a score of the model; higher is better."""
+
+
+@dataclass(frozen=True)
+class ValidationTexts:
+    """Labelled texts of one task.
+
+    Args:
+        input_ids: token ids of each text.
+        columns: the outputs of the model that belong to the task; all if None.
+    """
+
+    task: Task
+    input_ids: Sequence[Sequence[int]]
+    targets: Sequence[Target]
+    columns: slice | None = None
+
+    def __call__(self, model: PreTrainedModel) -> float:
+        """Return accuracy, mean average precision or Pearson's correlation, by task."""
+        logits = predict_logits(model, self.input_ids, pad_token_id=model.config.pad_token_id or 0)
+        return selection_score(self.task, self.targets, logits if self.columns is None else logits[:, self.columns])
+
+
+class Objective(Protocol):
+    """What is minimised; runs the student itself, because losses on inner representations listen while it runs."""
+
+    def __call__(
+        self,
+        model: PreTrainedModel,
+        inputs: dict[str, torch.Tensor],
+        *,
+        labels: torch.Tensor,
+        teacher_logits: torch.Tensor | None,
+        progress: float,
+        features_only: bool,
+    ) -> tuple[torch.Tensor, Any]:
+        """Return the mean loss of a batch and the model's outputs; ``progress`` runs from 0 to 1."""
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]:
+        """Return the objective's own parameters, which are trained too."""
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return them by name."""
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> Any:
+        """Take them over."""
+
+    def describe(self) -> list[str]:
+        """Return the loss in words."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +133,16 @@ class Schedule:
     patience: int  # evaluations without improvement before stopping
     seed: int
     evaluations_per_epoch: int = 1
+    average: float = 0.0  # decay a step of the mean weights; 0: none
+    feature_epochs: int = 0  # of the epochs before, with the feature losses alone
 
 
 @dataclass(frozen=True)
 class TrainingOutcome:
     """What a training run did."""
 
-    best_validation_accuracy: float
+    best_validation_score: float  # accuracy, mean average precision or Pearson, by task
+    validation_scores: list[float]  # after each evaluation
     steps: int
     epochs: float
     duration_s: float  # of this process; less than the whole when the run was resumed
@@ -89,11 +150,26 @@ class TrainingOutcome:
 
 
 class DistillationTrainer(Trainer):
-    """Trainer whose loss mixes true labels and precomputed teacher logits."""
+    """Trainer whose loss is an objective and whose best weights are kept beside its checkpoints."""
 
-    def __init__(self, *args: Any, objective: Objective, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        objective: Objective,
+        schedule: Schedule,
+        validation: Validation,
+        on_score: OnScore | None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.objective = objective
+        self.schedule = schedule
+        self.validation = validation
+        self.on_score = on_score
+        self.mean = MeanWeights(self.model, schedule.average) if schedule.average else None
+        self.scores: list[float] = []
+        if isinstance(objective, torch.nn.Module):
+            objective.to(self.args.device)
 
     def compute_loss(
         self, model: PreTrainedModel, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
@@ -102,21 +178,113 @@ class DistillationTrainer(Trainer):
         inputs = dict(inputs)
         teacher_logits = inputs.pop("teacher_logits", None)
         labels = inputs.pop("labels")
-        outputs = model(**inputs)
-        if teacher_logits is None:
-            loss = torch.nn.functional.cross_entropy(outputs.logits, labels, ignore_index=IGNORE_INDEX)
-        else:
-            goal = self.objective
-            loss = distillation_loss(
-                outputs.logits,
-                labels,
-                teacher_logits,
-                kind=goal.kind,
-                alpha=goal.alpha,
-                beta=goal.beta,
-                temperature=goal.temperature,
-            )
+        epochs = self.schedule.epochs + self.schedule.feature_epochs
+        before = self.state.max_steps * self.schedule.feature_epochs / epochs
+        step = self.state.global_step
+        loss, outputs = self.objective(
+            model,
+            inputs,
+            labels=labels,
+            teacher_logits=teacher_logits,
+            progress=min(1.0, max(0.0, (step - before) / max(1.0, self.state.max_steps - before))),
+            features_only=step < before,
+        )
         return (loss, outputs) if return_outputs else loss
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Return batches of texts of about one length, in an order that the seed and the epoch decide."""
+        texts: EncodedTexts = self.train_dataset
+        loader = DataLoader(
+            texts,
+            batch_sampler=LengthBuckets(texts.input_ids.lengths, self.schedule.batch_size, self.schedule.seed),
+            collate_fn=PadToLongest(self.model.config.pad_token_id or 0),
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        return self.accelerator.prepare(loader)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Train the objective's own parameters too."""
+        known = self.optimizer is not None
+        optimizer = super().create_optimizer(model)
+        own = list(self.objective.parameters())
+        if own and not known:
+            optimizer.add_param_group({"params": own, "weight_decay": 0.0})
+            for parameter in own:
+                parameter.register_post_accumulate_grad_hook(_average_over_processes)
+        return optimizer
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Score the validation texts, and keep the weights when they are the best so far."""
+        weights = self.mean.in_place_of(self.model) if self.mean else nullcontext()
+        with weights:
+            score = self.validation(self.model)
+            if (self.state.best_metric is None or score > self.state.best_metric) and self.args.should_save:
+                _save_whole(self.model.state_dict(), Path(self.args.output_dir) / BEST_FILE)
+        self.scores.append(score)
+        metrics = {"eval_score": score}
+        self.control: TrainerControl = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        if self.on_score is not None:
+            self.on_score(self.state.global_step, score)
+        return metrics
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        extras = {f"objective.{name}": value for name, value in self.objective.state_dict().items()}
+        if self.mean is not None:
+            extras |= {f"mean.{name}": value for name, value in self.mean.state().items()}
+        extras["scores"] = torch.tensor(self.scores, dtype=torch.float64)
+        save_file({name: value.contiguous() for name, value in extras.items()}, Path(str(output_dir)) / EXTRAS_FILE)
+
+    def load_extras(self, checkpoint: Path) -> None:
+        """Take over what :meth:`_save` wrote beside the model."""
+        extras = load_file(checkpoint / EXTRAS_FILE)
+        self.scores = extras.pop("scores").tolist()
+        parts: dict[str, dict[str, torch.Tensor]] = {"objective": {}, "mean": {}}
+        for name, value in extras.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = value
+        self.objective.load_state_dict(parts["objective"])
+        if self.mean is not None:
+            self.mean.load(parts["mean"])
+
+
+def _average_over_processes(parameter: torch.nn.Parameter) -> None:
+    """Give the objective's parameters equal gradients in all processes; the student's are averaged by Accelerate."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized() and parameter.grad is not None:
+        torch.distributed.all_reduce(parameter.grad)
+        parameter.grad /= torch.distributed.get_world_size()
+
+
+def _save_whole(state: dict[str, torch.Tensor], path: Path) -> None:
+    # Tied tensors are written once a name: safetensors refuses shared memory.
+    building = path.with_suffix(".part")
+    save_file({name: value.detach().cpu().clone().contiguous() for name, value in state.items()}, building)
+    building.replace(path)
+
+
+class _MeanWeightsStep(TrainerCallback):
+    """Move the mean towards the weights after every step."""
+
+    def __init__(self, trainer: DistillationTrainer) -> None:
+        self.trainer = trainer
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.trainer.mean is not None:
+            self.trainer.mean.update(self.trainer.model)
+
+
+class _StopEarly(TrainerCallback):
+    """Stop when the score has not improved for some evaluations; epochs with feature losses alone do not count."""
+
+    def __init__(self, trainer: DistillationTrainer, patience: int) -> None:
+        self.trainer, self.patience = trainer, patience
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        schedule = self.trainer.schedule
+        scores = self.trainer.scores[schedule.feature_epochs * schedule.evaluations_per_epoch :]
+        since_best = len(scores) - 1 - scores.index(max(scores)) if scores else 0
+        if since_best >= self.patience:
+            control.should_training_stop = True
 
 
 class _ShowProgress(TrainerCallback):
@@ -130,14 +298,10 @@ class _ShowProgress(TrainerCallback):
         self.progress.update(state.global_step, self.note)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:
-        self.note = f"validation accuracy {metrics['eval_accuracy']:.3f}"
+        self.note = f"validation {metrics['eval_score']:.3f}"
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.progress.finish(f"best validation accuracy {state.best_metric or 0:.3f}")
-
-
-def _accuracy(prediction: Any) -> dict[str, float]:
-    return {"accuracy": float((prediction.predictions.argmax(axis=-1) == prediction.label_ids).mean())}
+        self.progress.finish(f"best on validation {state.best_metric or 0:.3f}")
 
 
 def last_complete_checkpoint(work: Path) -> Path | None:
@@ -149,7 +313,7 @@ def last_complete_checkpoint(work: Path) -> Path | None:
             json.loads((folder / CHECKPOINT_FILES[0]).read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError):
             complete = False
-        if complete:
+        if complete and (work / BEST_FILE).is_file():
             return folder
         shutil.rmtree(folder)
     return None
@@ -158,31 +322,46 @@ def last_complete_checkpoint(work: Path) -> Path | None:
 def train(
     model: PreTrainedModel,
     train_set: EncodedTexts,
-    validation_set: EncodedTexts,
+    validation: Validation,
     *,
     objective: Objective,
     schedule: Schedule,
     work: Path,
     description: str,
     progress: Progress,
+    on_score: OnScore | None = None,
 ) -> TrainingOutcome:
     """Train in place, leaving ``model`` with the weights that were best on validation.
 
     Checkpoints go to ``work``; when it holds a complete one, training goes on from there. A GPU is used when there is
     one, in bf16 where it supports that.
+
+    Args:
+        model: on its way out on the device it was trained on.
+        train_set: the texts to learn from.
+        validation: decides which weights are kept.
+        objective: the loss; its own parameters are trained too.
+        schedule: how long and how fast.
+        work: holds checkpoints, and the outcome when the training has ended.
+        description: what the progress bar says.
+        progress: told where the work stands.
+        on_score: told the step and the score of each evaluation; may raise to end the training.
     """
+    if (work / DONE_FILE).is_file():
+        model.load_state_dict(load_file(work / BEST_FILE))
+        return TrainingOutcome(**read_json(work / DONE_FILE))
     transformers_logging.set_verbosity_error()
     cuda = torch.cuda.is_available()
+    epochs = schedule.epochs + schedule.feature_epochs
     steps_per_epoch = -(-len(train_set) // schedule.batch_size)
     every = max(1, steps_per_epoch // schedule.evaluations_per_epoch)
     checkpoint = last_complete_checkpoint(work)
     arguments = TrainingArguments(
         output_dir=str(work),
-        num_train_epochs=schedule.epochs,
+        num_train_epochs=epochs,
         learning_rate=schedule.learning_rate,
         per_device_train_batch_size=schedule.batch_size,
-        per_device_eval_batch_size=max(64, schedule.batch_size),
-        warmup_steps=int(schedule.warmup_ratio * steps_per_epoch * schedule.epochs),
+        warmup_steps=int(schedule.warmup_ratio * steps_per_epoch * epochs),
         weight_decay=schedule.weight_decay,
         lr_scheduler_type="linear",
         eval_strategy="steps",
@@ -190,10 +369,8 @@ def train(
         eval_steps=every,
         save_steps=every,
         save_total_limit=1,
-        load_best_model_at_end=True,
-        metric_for_best_model="accuracy",
+        metric_for_best_model="score",
         greater_is_better=True,
-        train_sampling_strategy="group_by_length",
         remove_unused_columns=False,
         label_names=["labels"],
         logging_strategy="no",
@@ -208,24 +385,35 @@ def train(
         model=model,
         args=arguments,
         objective=objective,
+        schedule=schedule,
+        validation=validation,
+        on_score=on_score,
         train_dataset=train_set,
-        eval_dataset=validation_set,
-        data_collator=PadToLongest(model.config.pad_token_id or 0),
-        compute_metrics=_accuracy,
-        callbacks=[
-            _ShowProgress(progress, description),
-            EarlyStoppingCallback(early_stopping_patience=schedule.patience),
-        ],
+        eval_dataset=train_set,  # the Trainer wants one; evaluate() does not look at it
     )
+    for callback in (
+        _ShowProgress(progress, description),
+        _MeanWeightsStep(trainer),
+        _StopEarly(trainer, schedule.patience),
+    ):
+        trainer.add_callback(callback)
     trainer.remove_callback(PrinterCallback)
+    if checkpoint is not None:
+        trainer.load_extras(checkpoint)
     started = time.monotonic()
     with writing_to(work):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    model.load_state_dict(load_file(work / BEST_FILE))
     state = trainer.state
-    return TrainingOutcome(
-        best_validation_accuracy=float(state.best_metric or 0.0),
+    outcome = TrainingOutcome(
+        best_validation_score=float(state.best_metric or 0.0),
+        validation_scores=trainer.scores,
         steps=int(state.global_step),
         epochs=float(state.epoch or 0.0),
         duration_s=time.monotonic() - started,
         resumed_from_step=int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0,
     )
+    write_json_atomic(work / DONE_FILE, asdict(outcome))
+    for folder in work.glob("checkpoint-*"):
+        shutil.rmtree(folder)
+    return outcome

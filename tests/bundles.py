@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from edgekd.bundle import MODEL_FILE, TOKENIZER_FILE, Bundle, Manifest, write_manifest
-from edgekd.tasks import TaskKind
+from edgekd.proof import Proof
+from edgekd.tasks import Calibration, TaskKind
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 # Word i speaks for label i % len(labels): with two labels "awful" is negative, "great" positive, and so on.
@@ -134,8 +135,14 @@ def make_bundle(
     kind: str = "bag",
     target: str = "cpu",
     max_length: int = MAX_LENGTH,
+    task: TaskKind = TaskKind.SINGLE_LABEL,
+    calibration: Calibration | None = None,
+    proof: Proof | None = None,
 ) -> Bundle:
     """Build a small bundle that runs and says "positive" to "great" and "negative" to "awful".
+
+    Multi-label: the logit of a label without its words is about 0, so its probability is 0.5. Regression (one label):
+    the value is 4 times the share of tokens that are any label's words.
 
     Args:
         folder: where it goes; made when it does not exist.
@@ -154,8 +161,10 @@ def make_bundle(
             role=role,
             kind=kind,
             precision=precision,
-            task=TaskKind.SINGLE_LABEL,
+            task=task,
             labels=list(labels),
+            calibration=calibration or Calibration(),
+            proof=proof,
             max_length=max_length,
             inputs=["input_ids", "attention_mask"],
             runtime="onnxruntime",

@@ -5,7 +5,14 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from edgekd.results import BenchResult, Evidence, Machine, Memory, Quality, Role, Samples
+import numpy as np
+
+from edgekd.analysis.gain import helped
+from edgekd.analysis.gain_words import words
+from edgekd.analysis.probabilities import choose
+from edgekd.proof import Gain, Proof
+from edgekd.results import BenchResult, Evidence, Machine, Memory, Quality, Role, Samples, proof_of_control
+from edgekd.tasks import MAIN_METRIC, Task, TaskKind
 
 MIB = 1 << 20
 LABELS = ["negative", "positive"]
@@ -76,8 +83,10 @@ def make_result(**overrides: Any) -> BenchResult:
     """Return a student's result.
 
     Besides the fields of ``BenchResult``, these shape it: ``p50_s``, ``calls``, ``blocks``, ``texts``,
-    ``accuracy``, ``agreement`` and ``seed``.
+    ``accuracy``, ``agreement``, ``seed``, and ``control`` (accuracy and right answers of a first-schema control).
     """
+    if "control" in overrides:
+        overrides["proof"] = proof_of_control(None, *overrides.pop("control"))
     seed = overrides.pop("seed", 0)
     shape = {key: overrides.pop(key) for key in ("p50_s", "calls", "blocks") if key in overrides}
     quality = {key: overrides.pop(key) for key in ("texts", "accuracy", "agreement") if key in overrides}
@@ -129,7 +138,7 @@ def make_teacher(**overrides: Any) -> BenchResult:
 
 def make_session() -> list[BenchResult]:
     """Return a teacher and students as one interleaved session has them."""
-    control = {"control_accuracy": 0.83, "control_correct": 332}
+    control = {"control": (0.83, 332)}
     return [
         make_teacher(),
         make_result(
@@ -164,5 +173,87 @@ def make_session() -> list[BenchResult]:
             seed=6,
             size_bytes=3_000_000,
             parameters=2_000_000,
+        ),
+    ]
+
+
+def make_task_quality(task: TaskKind, *, noise: float = 1.0, texts: int = 400, seed: int = 0) -> Quality:
+    """Return answers to the same texts that are the further from the truth the more ``noise`` there is.
+
+    Multi-label: four labels of which about a quarter is true; regression: a rating from -4 to 4.
+    """
+    truth, rng = np.random.default_rng(0), np.random.default_rng(seed + 1)
+    labels = ["rating"] if task is TaskKind.REGRESSION else ["anger", "joy", "love", "fear"]
+    if task is TaskKind.REGRESSION:
+        true = truth.uniform(-4, 4, size=(texts, 1))
+        targets: Any = true[:, 0].tolist()
+    else:
+        chosen = truth.random((texts, len(labels))) < 0.25
+        true = np.where(chosen, 2.0, -2.0)
+        targets = [tuple(np.flatnonzero(row).tolist()) for row in chosen]
+    one, other = (true + spread * rng.normal(size=true.shape) for spread in (noise, 0.5))
+    kind = Task(task, tuple(labels))
+    return Quality(
+        task=task,
+        labels=labels,
+        targets=targets,
+        predictions=choose(kind, one),
+        teacher_predictions=choose(kind, other),
+        logits=one.tolist(),
+        teacher_logits=other.tolist(),
+    )
+
+
+def make_proof(task: TaskKind, *, gain: float = 0.02, seeds: int = 3) -> Proof:
+    """Return a proof whose gain has an interval of two hundredths around it; half of it is more data."""
+    metric = MAIN_METRIC[task]
+
+    def around(value: float) -> Gain:
+        return Gain(value=value, low=value - 0.01, high=value + 0.01)
+
+    base = [0.8 + 0.002 * seed for seed in range(seeds)]
+    proof = Proof(
+        metric=metric,
+        count=400,
+        seeds=list(range(seeds)),
+        student=[score + gain for score in base],
+        control=base,
+        transfer_control=[score + gain / 2 for score in base],
+        total=around(gain),
+        more_data=around(gain / 2),
+        softer_targets=around(gain / 2),
+    )
+    judged = proof.model_copy(update={"verdict": helped(proof.total)})
+    return judged.model_copy(update={"words": words(judged)})
+
+
+def make_task_session(task: TaskKind) -> list[BenchResult]:
+    """Return a teacher and two students of a task."""
+    same = {"data_hash": task.value, "target": "cpu"}
+    return [
+        make_teacher(quality=make_task_quality(task, noise=0.5), **same),
+        make_result(
+            variant="cnn-fp32",
+            precision="fp32",
+            quality=make_task_quality(task, noise=1.0, seed=1),
+            proof=make_proof(task),
+            **same,
+        ),
+        make_result(
+            variant="cnn-int8",
+            p50_s=0.0004,
+            quality=make_task_quality(task, noise=1.1, seed=2),
+            proof=make_proof(task),
+            seed=4,
+            **same,
+        ),
+        make_result(
+            variant="bag-fp32",
+            kind="bag",
+            precision="fp32",
+            p50_s=0.0002,
+            quality=make_task_quality(task, noise=1.6, seed=3),
+            seed=5,
+            **same,
         ),
     ]

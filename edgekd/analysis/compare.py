@@ -7,14 +7,16 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from edgekd.analysis.bootstrap import RESAMPLES
-from edgekd.analysis.paired_quality import accuracy_change, macro_f1_change
+from edgekd.analysis.paired_quality import score_change
 from edgekd.analysis.stats import speed_up, summarize
+from edgekd.analysis.sums import text_sums
 from edgekd.errors import Incomparable
+from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgekd.analysis.stats import Estimate, Summary
+    from edgekd.analysis.stats import Estimate
     from edgekd.results import BenchResult
 
 
@@ -64,6 +66,14 @@ class FolderComparison:
     only_after: list[str]
 
 
+# Scores that are compared; the main one first.
+COMPARED = {
+    TaskKind.SINGLE_LABEL: ("accuracy", "macro_f1"),
+    TaskKind.MULTI_LABEL: ("macro_f1", "micro_f1"),
+    TaskKind.REGRESSION: ("pearson", "rmse"),
+}
+ERRORS = {"rmse"}  # less is better; told as a share of the value before, because their unit is that of the data
+
 SAME_LATENCY = 0.01  # where code lies in memory moves latency by up to half a per cent
 # Memory and load time are read once a run; they move by this much without any change of the model.
 CLEARLY_SAME = 0.05
@@ -74,9 +84,10 @@ def check_comparable(before: BenchResult, after: BenchResult, *, allow_different
     """Return warnings, or refuse.
 
     Raises:
-        Incomparable: when target, threads, texts or labels differ, or the machine does and may not.
+        Incomparable: when task, target, threads, texts or labels differ, or the machine does and may not.
     """
     for what, old, new, advice in (
+        ("the task", before.quality.task.value, after.quality.task.value, "Compare results of one task."),
         ("the target", before.target, after.target, "Compare results of one target."),
         ("the number of threads", before.threads, after.threads, "Measure both with one profile."),
         (
@@ -130,26 +141,26 @@ def _latency(metric: str, before: Estimate | None, after: Estimate | None, ratio
     return Change(metric, before.value, after.value, change, low, high, True, verdict)
 
 
-def _quality(before: BenchResult, after: BenchResult, old: Summary, new: Summary) -> list[Change]:
-    targets, first, second = before.quality.targets, before.quality.predictions, after.quality.predictions
-    if old.accuracy is None or new.accuracy is None or old.macro_f1 is None or new.macro_f1 is None:
+def _quality(before: BenchResult, after: BenchResult, resamples: int) -> list[Change]:
+    task, targets = before.quality.as_task, before.quality.targets
+    first, second = before.quality.predictions, after.quality.predictions
+    if not targets or not after.quality.targets:
         return []
     if targets != after.quality.targets:
         raise Incomparable(
-            f"Cannot compare '{before.variant}' with '{after.variant}': their texts have different true labels.",
+            f"Cannot compare '{before.variant}' with '{after.variant}': their texts have different true values.",
             hint="Measure both on the same data.",
         )
-    f1 = macro_f1_change(before.quality.labels, targets, first, second)
     found = []
-    for metric, was, is_now, interval in (
-        ("accuracy", old.accuracy.value, new.accuracy.value, accuracy_change(targets, first, second)),
-        ("macro_f1", old.macro_f1, new.macro_f1, f1),
-    ):
-        verdict = _verdict(interval.low, interval.high, more_is_better=True)
+    for metric in COMPARED[task.kind]:
+        error = metric in ERRORS
+        was, is_now = (text_sums(task, targets, given, metric).value() for given in (first, second))
+        interval = score_change(task, targets, first, second, metric, relative=error, resamples=resamples)
+        verdict = _verdict(interval.low, interval.high, more_is_better=not error)
         if first == second:
             verdict = Verdict.SAME
         bounds = (interval.value, interval.low, interval.high)
-        found.append(Change(metric, was, is_now, *bounds, False, verdict))
+        found.append(Change(metric, was, is_now, *bounds, error, verdict))
     return found
 
 
@@ -168,7 +179,7 @@ def _read_once(metric: str, before: float, after: float) -> Change:
 
 def _importance(change: Change) -> tuple[int, float]:
     order = {Verdict.WORSE: 0, Verdict.BETTER: 1, Verdict.UNSURE: 2, Verdict.SAME: 3}
-    # A point of accuracy weighs as much as ten per cent of anything else.
+    # A point of accuracy or F1, or a hundredth of a correlation, weighs as much as ten per cent of anything else.
     weight = abs(change.change) * (1 if change.relative else 10)
     return order[change.verdict], -weight
 
@@ -197,7 +208,7 @@ def compare(
         _latency("p95_s", old.p95, new.p95, speed_up(before, after, q=0.95, resamples=resamples)),
     ]
     changes = [change for change in latency if change is not None]
-    changes += _quality(before, after, old, new)
+    changes += _quality(before, after, resamples)
     changes += [
         _read_once(metric, float(getattr(old, metric)), float(getattr(new, metric)))
         for metric in ("size_bytes", "peak_rss_bytes", "steady_rss_bytes", "load_time_s")

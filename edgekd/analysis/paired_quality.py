@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgekd.analysis.bootstrap import RESAMPLES
-from edgekd.analysis.estimators import Z_95
+from edgekd.analysis.estimators import Z_95, wilson
 from edgekd.analysis.paired import Interval
 from edgekd.analysis.quality import macro_f1
+from edgekd.analysis.sums import resampled, text_sums
+from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from edgekd.data.types import Target
+    from edgekd.tasks import Task
 
 CONFIDENCE = 0.95
 
@@ -68,5 +73,84 @@ def macro_f1_change(
         weights, cells[0], cells[1], len(labels)
     )
     value = macro_f1(labels, targets, after) - macro_f1(labels, targets, before)
-    low, high = np.quantile(change, [0.025, 0.975])
+    return _interval(value, change, n)
+
+
+def score_interval(
+    task: Task,
+    targets: Sequence[Target],
+    predictions: Sequence[Target],
+    metric: str | None = None,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Return a score of one model with a 95 % interval over texts; the main score if not given.
+
+    Shares of texts (accuracy, subset accuracy): Wilson's interval. Other scores: percentile bootstrap.
+
+    Raises:
+        ConfigError: for a metric that the task does not have; see :data:`edgekd.analysis.sums.METRICS`.
+        ValueError: when there is nothing to score or the lengths differ.
+    """
+    sums = text_sums(task, targets, predictions, metric)
+    if (metric or task.main_metric) in {"accuracy", "subset_accuracy"}:
+        share = wilson(round(sums.value() * len(targets)), len(targets))
+        return Interval(share.value, share.low, share.high, CONFIDENCE, share.n)
+    spread = resampled([sums], resamples=resamples, seed=seed)[:, 0]
+    return _interval(sums.value(), spread, len(targets))
+
+
+def score_change(
+    task: Task,
+    targets: Sequence[Target],
+    before: Sequence[Target],
+    after: Sequence[Target],
+    metric: str | None = None,
+    *,
+    relative: bool = False,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Return a score after minus before on the same texts, with a 95 % interval; the main score if not given.
+
+    Accuracy: see :func:`accuracy_change`. Other scores: percentile bootstrap over texts, drawn alike for both sides.
+
+    Args:
+        task: what the targets are.
+        targets: one a text.
+        before: predictions of the one model.
+        after: predictions of the other.
+        metric: one of :data:`edgekd.analysis.sums.METRICS`.
+        relative: after / before - 1, for errors in the units of the data; infinite where the score before is 0 and the
+            one after is not.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+
+    Raises:
+        ConfigError: for a metric that the task does not have.
+        ValueError: when there is nothing to score or the lengths differ.
+    """
+    sums = [text_sums(task, targets, predictions, metric) for predictions in (before, after)]
+    if task.kind is TaskKind.SINGLE_LABEL and (metric or task.main_metric) == "accuracy" and not relative:
+        return accuracy_change(targets, before, after)  # type: ignore[arg-type]
+    spread = resampled(sums, resamples=resamples, seed=seed)
+    values = np.array([[part.value() for part in sums]])
+    change = _relative if relative else _difference
+    return _interval(float(change(values)[0]), change(spread), len(targets))
+
+
+def _difference(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(pairs[:, 1] - pairs[:, 0])
+
+
+def _relative(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
+    before, after = pairs.T
+    infinite = np.where(after == before, 0.0, np.copysign(np.inf, after))
+    return np.asarray(np.divide(after - before, before, out=infinite, where=before != 0))
+
+
+def _interval(value: float, spread: NDArray[np.float64], n: int) -> Interval:
+    """Return the middle 95 % of the resamples; the value itself is always inside."""
+    low, high = np.quantile(spread, [0.025, 0.975], method="inverted_cdf")
     return Interval(value, float(min(low, value)), float(max(high, value)), CONFIDENCE, n)

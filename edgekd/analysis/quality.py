@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgekd.analysis.estimators import Estimate, wilson
 
 if TYPE_CHECKING:
@@ -35,21 +37,21 @@ def agreement(first: Sequence[int], second: Sequence[int]) -> Estimate:
 
 def per_class(labels: Sequence[str], targets: Sequence[int], predictions: Sequence[int]) -> list[ClassQuality]:
     """Return precision TP / predicted, recall TP / support, F1 2 TP / (predicted + support) per label."""
-    rows = []
-    for index, label in enumerate(labels):
-        hits = sum(t == index and p == index for t, p in zip(targets, predictions, strict=True))
-        predicted = sum(p == index for p in predictions)
-        support = sum(t == index for t in targets)
-        rows.append(
-            ClassQuality(
-                label=label,
-                precision=hits / predicted if predicted else 0.0,
-                recall=hits / support if support else 0.0,
-                f1=2 * hits / (predicted + support) if predicted + support else 0.0,
-                support=support,
-            )
+    number = len(labels)
+    known, given = np.asarray(targets, dtype=np.int64), np.asarray(predictions, dtype=np.int64)
+    hits = np.bincount(known[known == given], minlength=number).tolist()
+    chosen = np.bincount(given, minlength=number).tolist()
+    support = np.bincount(known, minlength=number).tolist()
+    return [
+        ClassQuality(
+            label=label,
+            precision=hits[i] / chosen[i] if chosen[i] else 0.0,
+            recall=hits[i] / support[i] if support[i] else 0.0,
+            f1=2 * hits[i] / (chosen[i] + support[i]) if chosen[i] + support[i] else 0.0,
+            support=support[i],
         )
-    return rows
+        for i, label in enumerate(labels)
+    ]
 
 
 def macro_f1(labels: Sequence[str], targets: Sequence[int], predictions: Sequence[int]) -> float:

@@ -15,9 +15,12 @@ from edgekd.analysis.estimators import (
     trimmed_mean,
     wilson,
 )
+from edgekd.analysis.judge import gain, judge, score_estimate
 from edgekd.analysis.quality import ClassQuality, agreement, macro_f1, per_class
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgekd.results import BenchResult
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "needed_samples",
     "per_class",
     "percentile",
+    "score_estimate",
     "share_difference",
     "speed_up",
     "summarize",
@@ -52,17 +56,29 @@ class Summary:
     tokenize_p50: Estimate | None
     infer_p50: Estimate | None
     tokens_p50: float | None  # tokens of the median text
-    accuracy: Estimate | None
-    agreement: Estimate | None  # with the teacher
-    macro_f1: float | None
+    main: Estimate | None  # the task's main score
+    scores: Mapping[str, float]  # all scores of the task, see docs/metrics.md; empty without true values
+    intervals: Mapping[str, Estimate]  # of those scores that have one besides the main one
+    fidelity: Mapping[str, float]  # against the teacher: agreement, kl; regression: pearson, mae
+    agreement: Estimate | None  # share of answers equal to the teacher's; not for a regression
     per_class: tuple[ClassQuality, ...]
-    control_gain: Estimate | None  # accuracy minus that of the same student trained without the teacher
+    gain: Estimate | None  # main score minus that of the same student trained without the teacher
     load_time_s: float
     size_bytes: int
     start_rss_bytes: int
     loaded_rss_bytes: int
     steady_rss_bytes: int
     peak_rss_bytes: int
+
+    @property
+    def accuracy(self) -> Estimate | None:
+        """Of a single-label result."""
+        return self.main if "accuracy" in self.scores else None
+
+    @property
+    def macro_f1(self) -> float | None:
+        """Of a single- or multi-label result."""
+        return self.scores.get("macro_f1")
 
 
 def summarize(result: BenchResult, *, resamples: int = RESAMPLES, seed: int = 0) -> Summary:
@@ -79,9 +95,7 @@ def summarize(result: BenchResult, *, resamples: int = RESAMPLES, seed: int = 0)
         [tokenize_p50] = percentile_estimates(result.samples.tokenize_s, draws, [0.5])
         [infer_p50] = percentile_estimates(result.samples.infer_s, draws, [0.5])
         tokens_p50 = percentile([float(n) for n in result.samples.tokens], 0.5)
-    quality = result.quality
-    known = bool(quality.targets)
-    accuracy = agreement(quality.predictions, quality.targets) if known else None
+    quality = judge(result.quality, resamples=resamples, seed=seed)
     return Summary(
         samples=count,
         p50=times[0],
@@ -91,11 +105,13 @@ def summarize(result: BenchResult, *, resamples: int = RESAMPLES, seed: int = 0)
         tokenize_p50=tokenize_p50,
         infer_p50=infer_p50,
         tokens_p50=tokens_p50,
-        accuracy=accuracy,
-        agreement=_agreement_with_teacher(result),
-        macro_f1=macro_f1(quality.labels, quality.targets, quality.predictions) if known else None,
-        per_class=tuple(per_class(quality.labels, quality.targets, quality.predictions)) if known else (),
-        control_gain=_control_gain(result, accuracy),
+        main=quality.main,
+        scores=quality.scores,
+        intervals=quality.intervals,
+        fidelity=quality.fidelity,
+        agreement=quality.agreement,
+        per_class=quality.per_class,
+        gain=gain(result.proof, quality.main),
         load_time_s=result.load_time_s,
         size_bytes=result.size_bytes,
         start_rss_bytes=result.memory.start_rss_bytes,
@@ -127,17 +143,3 @@ def speed_up(
     reference_draws = draw(clusters(reference.samples), resamples=resamples, seed=seed)
     draws = reference_draws if paired else draw(clusters(result.samples), resamples=resamples, seed=seed + 1)
     return percentile_ratio(reference.samples.total_s, result.samples.total_s, reference_draws, draws, q=q)
-
-
-def _agreement_with_teacher(result: BenchResult) -> Estimate | None:
-    teacher = result.quality.teacher_predictions
-    return agreement(result.quality.predictions, teacher) if teacher else None
-
-
-def _control_gain(result: BenchResult, accuracy: Estimate | None) -> Estimate | None:
-    """Compare with the control; how many texts it saw follows from its accuracy and its correct answers."""
-    share, correct = result.control_accuracy, result.control_correct
-    if accuracy is None or share is None:
-        return None
-    texts = round(correct / share) if correct and share else accuracy.n
-    return share_difference(accuracy, wilson(round(share * texts), texts))

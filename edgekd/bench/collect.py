@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgekd import __version__
+from edgekd.analysis.scores import choose
 from edgekd.bench.loop import Timings
 from edgekd.bench.variants import TORCH
 from edgekd.results import BenchResult, Evidence, Memory, Quality, Role, Samples
+from edgekd.tasks import Calibration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +22,8 @@ if TYPE_CHECKING:
     from edgekd.bench.variants import Variant
     from edgekd.data.types import Examples
     from edgekd.devices import DeviceProfile
-    from edgekd.results import Machine
+    from edgekd.results import Machine, Values
+    from edgekd.tasks import Task
 
 
 @dataclass
@@ -30,7 +35,12 @@ class Measured:
     warm_up: dict[str, Any] = field(default_factory=dict)
     timings: Timings = field(default_factory=Timings)
     memory: dict[str, Any] = field(default_factory=dict)
-    predictions: list[int] = field(default_factory=list)
+    logits: list[list[float]] = field(default_factory=list)  # columns in the order of the first variant's labels
+    calibration: Calibration = field(default_factory=Calibration)  # thresholds in the same order
+
+    def predictions(self, task: Task) -> Values:
+        """Return what the logits and the calibration choose."""
+        return choose(task, np.asarray(self.logits, dtype=np.float64), self.calibration)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,7 @@ def make_results(
     """Make the records of all variants of a session; predictions are indexes into the first one's labels."""
     created_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     session = uuid.uuid4().hex[:12]
+    task = measured[0].variant.task
     teacher = _teacher(measured)
     return [
         BenchResult(
@@ -78,20 +89,28 @@ def make_results(
                 loaded_rss_bytes=m.loaded["loaded_rss_bytes"],
                 **m.memory,
             ),
-            quality=Quality(
-                labels=list(measured[0].variant.labels),
-                targets=texts.targets,
-                predictions=m.predictions,
-                teacher_predictions=teacher.predictions if teacher else None,
-            ),
+            quality=_quality(m, teacher, task, texts),
             machine=conditions.machine,
-            control_accuracy=m.variant.control_accuracy,
-            control_correct=m.variant.control_correct,
+            proof=m.variant.proof,
             lineage=list(m.variant.lineage),
             notes=_notes(m, conditions),
         )
         for m in measured
     ]
+
+
+def _quality(m: Measured, teacher: Measured | None, task: Task, texts: Examples) -> Quality:
+    return Quality(
+        task=task.kind,
+        labels=list(task.labels),
+        targets=texts.targets,
+        predictions=m.predictions(task),
+        teacher_predictions=teacher.predictions(task) if teacher else None,
+        logits=m.logits,
+        teacher_logits=teacher.logits if teacher else None,
+        calibration=m.calibration,
+        teacher_calibration=teacher.calibration if teacher else Calibration(),
+    )
 
 
 def _notes(m: Measured, conditions: Conditions) -> list[str]:

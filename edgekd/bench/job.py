@@ -10,7 +10,7 @@ from edgekd.bench.runner import run_bench
 from edgekd.bench.variants import open_teacher, variant_from_bundle
 from edgekd.bundle import is_bundle, load_bundle
 from edgekd.config import BenchConfig
-from edgekd.data.prepare import read_evaluation, read_texts
+from edgekd.data.evaluation import read_evaluation, read_texts
 from edgekd.devices import find_profile
 from edgekd.errors import ConfigError
 
@@ -102,7 +102,7 @@ def _evaluation(job: BenchJob, variants: Sequence[Variant]) -> tuple[Examples, s
             "RUN/data/test.jsonl).",
             hint="Give labelled texts with --data FILE: CSV, JSON lines, Parquet, a folder or asset:NAME.",
         )
-    texts = read_evaluation(source, variants[0].labels, text_column=job.text_column, label_column=job.label_column)
+    texts = read_evaluation(source, variants[0].task, text_column=job.text_column, label_column=job.label_column)
     return texts, source if source.startswith("asset:") else Path(source).name
 
 

@@ -12,8 +12,8 @@ from edgekd.bench.child import Child
 from edgekd.bench.collect import Conditions, Measured, make_results
 from edgekd.bench.machine import describe_machine
 from edgekd.bench.plan import Plan, make_plan
-from edgekd.bench.variants import Variant, label_order, unique_names
-from edgekd.errors import ConfigError, DataError
+from edgekd.bench.variants import Variant, in_order, label_order, unique_names
+from edgekd.errors import ConfigError, DataError, InvalidArtifact
 from edgekd.progress import Progress, Silent
 from edgekd.results import RESULT_SUFFIX, BenchResult, save_result
 
@@ -57,7 +57,8 @@ def run_bench(
         clock: seconds; limits the session to ``config.max_seconds`` of timing.
 
     Raises:
-        ConfigError: when there is nothing to measure or the labels differ between variants.
+        ConfigError: when there is nothing to measure, or task or labels differ between variants.
+        InvalidArtifact: when a variant gives no finite logit for each label.
         DataError: when there are no texts.
         WorkerFailed: when a measuring process fails; the message names its variant.
         Busy: when another process measures into ``out``.
@@ -67,14 +68,15 @@ def run_bench(
     if len(texts) == 0:
         raise DataError("There are no texts to measure with.")
     measured = [Measured(variant) for variant in unique_names(variants)]
-    labels = measured[0].variant.labels
-    orders = [label_order(m.variant, labels) for m in measured]
+    task = measured[0].variant.task
+    orders = [label_order(m.variant, task) for m in measured]
     plan = make_plan(texts.texts, warm_up_texts, config)
     session = _Session(measured, profile, config, plan, progress or Silent(), clock)
     with folder_lock(out) if out is not None else nullcontext():
         session.run(texts.texts)
         for m, order in zip(measured, orders, strict=True):
-            m.predictions = [order[label] for label in m.predictions]
+            m.logits = [_reordered(row, order, m.variant.name) for row in m.logits]
+            m.calibration = in_order(m.variant.calibration, order)
         results = make_results(measured, session.conditions, texts, data_name)
         if out is not None:
             for result in results:
@@ -159,14 +161,26 @@ class _Session:
         self.progress.finish(note)
 
     def _evaluate(self, children: list[Child], texts: list[str]) -> None:
-        self.progress.start(f"Labelling {len(texts):,} texts", len(children))
+        self.progress.start(f"Answers for {len(texts):,} texts", len(children))
         limit_s = HANG_LIMIT_S + HANG_LIMIT_PER_TEXT_S * len(texts)
         for done, (child, m) in enumerate(zip(children, self.measured, strict=True), start=1):
             batch_size = EVALUATION_BATCH if m.variant.precision == "fp32" else 1
             request = {"do": "evaluate", "texts": texts, "batch_size": batch_size}
-            m.predictions = child.ask(request, limit_s)["predictions"]
+            m.logits = child.ask(request, limit_s)["logits"]
             self.progress.update(done, m.variant.name)
         self.progress.finish()
+
+
+def _reordered(row: list[float], order: Sequence[int], name: str) -> list[float]:
+    """Return logits in the order of the first variant's labels.
+
+    Raises:
+        InvalidArtifact: when there are more or fewer logits than labels.
+    """
+    if len(row) != len(order):
+        raise InvalidArtifact(f"'{name}' gives {len(row)} logits a text, and its labels are {len(order)}.")
+    placed = dict(zip(order, row, strict=True))
+    return [placed[place] for place in range(len(order))]
 
 
 def _spec(variant: Variant) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,13 @@ from edgekd.artifacts import hash_json, read_json, sha256_file
 from edgekd.bundle import is_bundle, load_bundle
 from edgekd.errors import ConfigError, InvalidArtifact
 from edgekd.results import Role
+from edgekd.runfolder import METRICS_FILE
+from edgekd.tasks import Calibration, Task, TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from edgekd.proof import Proof
 
 DEFAULT_MAX_LENGTH = 512
 ONNXRUNTIME, TORCH = "onnxruntime", "torch"
@@ -35,16 +39,21 @@ class Variant:
     role: Role
     kind: str
     precision: str
-    labels: tuple[str, ...]
+    task: Task
     max_length: int
     artifact_hash: str
     size_bytes: int
     inputs: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     parameters: int | None = None
-    control_accuracy: float | None = None
-    control_correct: int | None = None
+    calibration: Calibration = field(default_factory=Calibration)
+    proof: Proof | None = None
     lineage: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label names in the order of the logits."""
+        return self.task.labels
 
 
 def variant_from_bundle(folder: Path, *, role: Role | None = None) -> Variant:
@@ -66,15 +75,15 @@ def variant_from_bundle(folder: Path, *, role: Role | None = None) -> Variant:
         role=role or Role(manifest.role),
         kind=manifest.kind,
         precision=manifest.precision,
-        labels=tuple(manifest.labels),
+        task=manifest.as_task,
         max_length=manifest.max_length,
         artifact_hash=bundle.artifact_hash,
         size_bytes=bundle.size_bytes,
         inputs=tuple(manifest.inputs),
         providers=tuple(manifest.providers),
         parameters=manifest.parameters,
-        control_accuracy=manifest.control_accuracy,
-        control_correct=manifest.control_correct,
+        calibration=manifest.calibration,
+        proof=manifest.proof,
         lineage=tuple(f"{step.step}:{step.name}@{step.hash[:12]}" for step in manifest.lineage),
     )
 
@@ -112,11 +121,12 @@ def variant_from_teacher(folder: Path, *, max_length: int | None = None, name: s
         role=Role.TEACHER,
         kind="teacher",
         precision="fp32",
-        labels=_labels(config, folder),
+        task=Task(_task_kind(config, folder), _labels(config, folder)),
         max_length=max_length or _max_length(config, folder),
         artifact_hash=digest,
         size_bytes=sum(path.stat().st_size for path in files),
         parameters=sum(_count_parameters(path) for path in weights),
+        calibration=_calibration(folder),
         lineage=(f"teacher:{folder.name}@{digest[:12]}",),
     )
 
@@ -143,18 +153,64 @@ def unique_names(variants: Sequence[Variant]) -> list[Variant]:
     return result
 
 
-def label_order(variant: Variant, labels: Sequence[str]) -> list[int]:
-    """Return, for each output of a variant, its place among ``labels``.
+def label_order(variant: Variant, task: Task) -> list[int]:
+    """Return, for each output of a variant, its place among the labels of ``task``.
 
     Raises:
-        ConfigError: when the variant has other labels.
+        ConfigError: when the variant has another task or other labels. The name of what a regression measures
+            may differ.
     """
-    if sorted(variant.labels) != sorted(labels):
+    mine = variant.task
+    if mine.kind is not task.kind:
         raise ConfigError(
-            f"'{variant.name}' predicts {', '.join(variant.labels)}; the others predict {', '.join(labels)}.",
+            f"'{variant.name}' is a {mine.kind.value} model; the others are {task.kind.value} models.",
             hint="Measure variants of the same task together.",
         )
-    return [list(labels).index(label) for label in variant.labels]
+    if task.kind is TaskKind.REGRESSION:
+        return [0]
+    if sorted(mine.labels) != sorted(task.labels):
+        raise ConfigError(
+            f"'{variant.name}' predicts {', '.join(mine.labels)}; the others predict {', '.join(task.labels)}.",
+            hint="Measure variants of the same task together.",
+        )
+    return [task.labels.index(label) for label in mine.labels]
+
+
+def in_order(calibration: Calibration, order: Sequence[int]) -> Calibration:
+    """Return a calibration whose thresholds belong to reordered outputs; ``order`` is that of :func:`label_order`."""
+    if calibration.thresholds is None:
+        return calibration
+    by_place = dict(zip(order, calibration.thresholds, strict=True))
+    return replace(calibration, thresholds=tuple(by_place[place] for place in sorted(by_place)))
+
+
+_TASK_OF = {
+    "single_label_classification": TaskKind.SINGLE_LABEL,
+    "multi_label_classification": TaskKind.MULTI_LABEL,
+    "regression": TaskKind.REGRESSION,
+}
+
+
+def _task_kind(config: dict[str, Any], folder: Path) -> TaskKind:
+    """Return the task that config.json names; without a name one output is a regression, as in transformers."""
+    problem = config.get("problem_type")
+    if problem is None:
+        return TaskKind.REGRESSION if len(config.get("id2label") or ()) == 1 else TaskKind.SINGLE_LABEL
+    if problem not in _TASK_OF:
+        raise ConfigError(
+            f"Teacher '{folder}' has the problem_type '{problem}' in config.json; known are {', '.join(_TASK_OF)}."
+        )
+    return _TASK_OF[problem]
+
+
+def _calibration(folder: Path) -> Calibration:
+    """Return what was fitted on validation when the teacher was trained here, else none."""
+    path = folder / METRICS_FILE
+    stored = read_json(path).get("calibration") if path.is_file() else None
+    if not stored:
+        return Calibration()
+    thresholds = stored.get("thresholds")
+    return Calibration(float(stored["temperature"]), None if thresholds is None else tuple(map(float, thresholds)))
 
 
 def _labels(config: dict[str, Any], folder: Path) -> tuple[str, ...]:

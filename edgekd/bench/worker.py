@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from edgekd.bench.affinity import pin
-from edgekd.bench.evaluate import predict_labels
+from edgekd.bench.evaluate import predict_logits
 from edgekd.bench.loop import measure
 from edgekd.bench.memory import peak_rss_bytes, rss_bytes
 from edgekd.errors import EdgekdError
@@ -63,7 +63,7 @@ class Worker:
     def __init__(self) -> None:
         self._session: Session
         self._texts: dict[int, str] = {}
-        self._labels: dict[int, int] = {}
+        self._outputs: dict[int, bytes] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out one request."""
@@ -123,7 +123,7 @@ class Worker:
     def _block(self, request: dict[str, Any]) -> dict[str, Any]:
         gc.disable()
         try:
-            timings = measure(self._session, self._texts, request["indexes"], request["block"], labels=self._labels)
+            timings = measure(self._session, self._texts, request["indexes"], request["block"], outputs=self._outputs)
         finally:
             gc.enable()
         return timings.as_columns()
@@ -132,8 +132,8 @@ class Worker:
         return {"steady_rss_bytes": rss_bytes(), "peak_rss_bytes": peak_rss_bytes()}
 
     def _evaluate(self, request: dict[str, Any]) -> dict[str, Any]:
-        labels = predict_labels(self._session, request["texts"], batch_size=request["batch_size"], known=self._labels)
-        return {"predictions": labels}
+        texts: list[str] = request["texts"]
+        return {"logits": predict_logits(self._session, texts, batch_size=request["batch_size"], known=self._outputs)}
 
 
 def serve(requests: TextIO, replies: TextIO) -> None:

@@ -50,7 +50,8 @@ def bench(
 ) -> None:
     """Measure latency, memory, load time, size and quality of all variants, in turns on the same texts.
 
-    Latency runs from text in to label out, one text at a time, each variant in a process of its own.
+    Latency runs from text in to answer out, one text at a time, each variant in a process of its own. The data must
+    be of the bundles' task: one label a text, several joined with "|", or a number.
     """
     from edgekd.bench.job import BenchJob, run_job
     from edgekd.cli.progress import ConsoleProgress

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -33,9 +33,21 @@ TextColumn = Annotated[
 LabelColumn = Annotated[
     str | None, typer.Option(help="Column of the label; recognised if not given.", rich_help_panel="Data")
 ]
+Task = Annotated[
+    str | None,
+    typer.Option(help="single-label, multi-label or regression.", show_default="single-label", rich_help_panel="Data"),
+]
+Evaluate = Annotated[
+    list[str] | None,
+    typer.Option(help="Further labelled data to score on, NAME=SOURCE; repeatable.", rich_help_panel="Data"),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change one key of the recipe: section.key=value.", rich_help_panel="Recipe"),
+]
+Seeds = Annotated[
+    int | None,
+    typer.Option(help="Train every student and control so many times.", rich_help_panel="Distillation"),
 ]
 Devices = Annotated[Path | None, typer.Option("--devices", help="Your own profiles: a YAML file or folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -75,6 +87,8 @@ def teach(
     test: Test = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    task: Task = None,
+    evaluate: Evaluate = None,
     model: Annotated[
         str | None,
         typer.Option("--model", help="Encoder: folder, hub id or asset:NAME.", rich_help_panel="Teacher"),
@@ -91,11 +105,12 @@ def teach(
     as_json: Json = False,
 ) -> None:
     """Fine-tune an encoder into a teacher (on a GPU in bf16 when there is one)."""
+    from edgekd.cli.build_tables import show_teacher
     from edgekd.cli.options import build_recipe, data_settings
     from edgekd.cli.progress import ConsoleProgress
     from edgekd.pipeline import teach as teach_stage
 
-    flags = data_settings(data, validation, test, None, text_column, label_column)
+    flags = data_settings(data, validation, test, None, text_column, label_column, task, evaluate)
     flags |= {
         "teacher.model": model,
         "teacher.epochs": epochs,
@@ -107,7 +122,7 @@ def teach(
     }
     resolved = build_recipe(recipe, flags, settings)
     metrics = teach_stage(resolved, out, ConsoleProgress())
-    _show_teacher(out, metrics, as_json)
+    show_teacher(out, metrics, resolved.data.task, as_json)
 
 
 def distill(
@@ -124,12 +139,15 @@ def distill(
     unlabelled: Unlabelled = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    task: Task = None,
+    evaluate: Evaluate = None,
     student: Annotated[
         list[str] | None,
-        typer.Option(help="Student kind: bag, cnn, transformer; repeatable.", rich_help_panel="Distillation"),
+        typer.Option(help="Student kind (see: edgekd students); repeatable.", rich_help_panel="Distillation"),
     ] = None,
     loss: Annotated[
-        str | None, typer.Option(help="soft, hard or mse; for all students.", rich_help_panel="Distillation")
+        str | None,
+        typer.Option(help="soft, hard, mse, huber, dkd or dist; for all students.", rich_help_panel="Distillation"),
     ] = None,
     alpha: Annotated[
         float | None, typer.Option(help="Weight of the true labels.", rich_help_panel="Distillation")
@@ -138,6 +156,15 @@ def distill(
     temperature: Annotated[float | None, typer.Option(rich_help_panel="Distillation")] = None,
     epochs: Annotated[int | None, typer.Option(rich_help_panel="Distillation")] = None,
     seed: Annotated[int | None, typer.Option(rich_help_panel="Distillation")] = None,
+    seeds: Seeds = None,
+    transfer_control: Annotated[
+        bool,
+        typer.Option(
+            "--transfer-control",
+            help="Also train the students on the teacher's choices: more data without softer targets.",
+            rich_help_panel="Distillation",
+        ),
+    ] = False,
     no_control: Annotated[
         bool,
         typer.Option(
@@ -151,23 +178,24 @@ def distill(
     as_json: Json = False,
 ) -> None:
     """Distil students from a teacher and publish verified bundles for the targets."""
+    from edgekd.cli.build_tables import show_outcome
     from edgekd.cli.options import build_recipe, data_settings, student_settings
 
-    flags = data_settings(data, validation, test, unlabelled, text_column, label_column)
+    flags = data_settings(data, validation, test, unlabelled, text_column, label_column, task, evaluate)
     if teacher is not None:
         flags |= {"teacher.model": teacher, "teacher.fine_tune": False}
     changes = student_settings(loss, alpha, beta, temperature, epochs, seed)
-    resolved = build_recipe(
-        recipe, flags, settings, targets=target, kinds=student, per_student=changes, control=not no_control
-    )
+    top = {"seeds": seeds, "control": False if no_control else None, "transfer_control": transfer_control or None}
+    resolved = build_recipe(recipe, flags, settings, targets=target, kinds=student, per_student=changes, top=top)
     outcome, _ = _distill(resolved, out, devices)
-    _show_bundles(outcome, as_json)
+    show_outcome(outcome, as_json)
 
 
 def run(
     recipe: RecipeArgument = None,
     target: Target = None,
     out: Out = None,
+    seeds: Seeds = None,
     settings: Set = None,
     devices: Devices = None,
     as_json: Json = False,
@@ -178,7 +206,7 @@ def run(
     from edgekd.cli.progress import ConsoleProgress
     from edgekd.measure import measure_and_report
 
-    resolved = build_recipe(recipe, {}, settings, targets=target)
+    resolved = build_recipe(recipe, {}, settings, targets=target, top={"seeds": seeds})
     outcome, profiles = _distill(resolved, out, devices)
     measured = measure_and_report(resolved, outcome, profiles, ConsoleProgress())
     if as_json:
@@ -201,80 +229,3 @@ def _distill(recipe: Recipe, out: Path | None, devices: Path | None) -> tuple[Di
     profiles = {p.name: p for p in (find_profile(name, devices) for name in recipe.targets)}
     outcome = distill_stages(recipe, out or Path("runs") / recipe.name, list(profiles.values()), ConsoleProgress())
     return outcome, list(profiles.values())
-
-
-def _show_teacher(out: Path, metrics: dict[str, Any], as_json: bool) -> None:
-    from rich.table import Table
-
-    from edgekd.cli.common import print_json, stdout_console
-
-    if as_json:
-        print_json({"teacher": str(out), **metrics})
-        return
-    table = Table(title=f"Teacher {out}", title_justify="left")
-    for heading in ("split", "texts", "accuracy", "precision", "recall", "F1"):
-        table.add_column(heading, justify="left" if heading == "split" else "right")
-    for split in ("validation", "test"):
-        scores = metrics[split]
-        averages = (scores[f"macro_{name}"] for name in ("precision", "recall", "f1"))
-        table.add_row(split, str(scores["count"]), f"{scores['accuracy']:.3f}", *(f"{value:.3f}" for value in averages))
-        for row in scores["classes"]:
-            values = (row["precision"], row["recall"], row["f1"])
-            table.add_row(f"  {row['label']}", str(row["support"]), "", *(f"{value:.3f}" for value in values))
-    stdout_console().print(table)
-
-
-def _show_bundles(outcome: DistillOutcome, as_json: bool) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from edgekd.cli.common import print_json, stdout_console
-
-    rows: list[dict[str, Any]] = [
-        {
-            "target": target,
-            "bundle": str(bundle.folder),
-            "name": bundle.manifest.name,
-            "size_bytes": bundle.size_bytes,
-            "label_flips": bundle.manifest.parity.label_flips if bundle.manifest.parity else None,
-            "parity_texts": bundle.manifest.parity.texts if bundle.manifest.parity else None,
-            "test_accuracy_torch": _torch_accuracy(outcome, bundle.manifest.name),
-            "control_accuracy": bundle.manifest.control_accuracy,
-        }
-        for target, bundles in outcome.bundles.items()
-        for bundle in bundles
-    ]
-    if as_json:
-        dropped = [decision.model_dump(mode="json") for decision in outcome.decisions]
-        print_json({"run": str(outcome.folder.root), "bundles": rows, "dropped": dropped})
-        return
-    console = stdout_console()
-    table = Table(title="Bundles", title_justify="left")
-    for heading in ("target", "bundle"):
-        table.add_column(heading)
-    for heading in ("size", "test accuracy (torch)", "control (no teacher)", "labels changed by export"):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        accuracy, control = row["test_accuracy_torch"], row["control_accuracy"]
-        table.add_row(
-            escape(row["target"]),
-            escape(row["name"]),
-            f"{row['size_bytes'] / 1e6:.2f} MB",
-            "" if accuracy is None else f"{accuracy:.3f}",
-            "" if control is None else f"{control:.3f}",
-            f"{row['label_flips']} of {row['parity_texts']}",
-        )
-    console.print(table)
-    for decision in outcome.decisions:
-        console.print(f"Dropped {escape(decision.variant)}: {escape(decision.reason)}", highlight=False)
-    for target in outcome.bundles:
-        bundles = outcome.folder.bundles(target)
-        console.print(f"Next: edgekd bench {bundles}/* --target {target}", soft_wrap=True, highlight=False)
-
-
-def _torch_accuracy(outcome: DistillOutcome, name: str) -> float | None:
-    """Return the test accuracy of the model behind an fp32 bundle, as scored in torch."""
-    stem, _, precision = name.rpartition("-")
-    if precision != "fp32" or stem not in outcome.students:
-        return None
-    return float(outcome.students[stem]["test"]["accuracy"])

@@ -30,7 +30,7 @@ FailIf = Annotated[
         "--fail-if",
         metavar="RULE",
         help="METRIC>LIMIT or METRIC<LIMIT; repeatable. % or a sign: against the baseline.",
-        show_default="p95>5%, accuracy<-1pt, size>5%",
+        show_default="p95>5%, accuracy<-1pt (multi-label: macro_f1<-1pt, regression: pearson<-0.01), size>5%",
     ),
 ]
 Target = Annotated[
@@ -85,7 +85,9 @@ def gate(
     """Judge a candidate: exit code 0 pass, 1 a rule is broken, 2 wrong usage, 3 cannot tell.
 
     Latency is decided by an interval: baseline and candidate take turns on the same texts until the interval
-    is clear of the limit or the time is up. Size and accuracy are plain comparisons on the same texts.
+    is clear of the limit or the time is up. Size and quality are plain comparisons on the same texts. Quality is
+    accuracy, macro_f1, agreement; multi-label: macro_f1, micro_f1, subset_accuracy, agreement; regression: pearson,
+    mae, rmse.
     """
     from edgekd.cli.progress import ConsoleProgress
     from edgekd.gate.job import GateJob

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgekd.errors import ConfigError
 from edgekd.recipe import apply_settings, demo_recipe, read_recipe, resolve
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from edgekd.config import Recipe
 
 
+_ALIASES = {"alpha": "w_hard", "beta": "w_soft"}
+
+
 def data_settings(
     data: str | None,
     validation: str | None,
@@ -20,8 +24,14 @@ def data_settings(
     unlabelled: Sequence[str] | None,
     text_column: str | None,
     label_column: str | None,
+    task: str | None = None,
+    evaluate: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Return the dotted keys that the data flags set."""
+    """Return the dotted keys that the data flags set.
+
+    Raises:
+        ConfigError: when ``evaluate`` is not of the form NAME=SOURCE.
+    """
     return {
         "data.train": data,
         "data.validation": validation,
@@ -29,7 +39,19 @@ def data_settings(
         "data.unlabelled": list(unlabelled) if unlabelled else None,
         "data.text_column": text_column,
         "data.label_column": label_column,
+        "data.task": task,
+        "data.evaluate": dict(_named_source(item) for item in evaluate) if evaluate else None,
     }
+
+
+def _named_source(item: str) -> tuple[str, str]:
+    name, equals, source = item.partition("=")
+    if not equals or not name or not source:
+        raise ConfigError(
+            f"--evaluate '{item}' is not of the form NAME=SOURCE.",
+            hint="For example: --evaluate products=asset:product-sentiment",
+        )
+    return name, source
 
 
 def student_settings(
@@ -59,7 +81,7 @@ def build_recipe(
     targets: Sequence[str] | None = None,
     kinds: Sequence[str] | None = None,
     per_student: Mapping[str, Any] | None = None,
-    control: bool = True,
+    top: Mapping[str, Any] | None = None,
 ) -> Recipe:
     """Return the resolved recipe.
 
@@ -70,7 +92,7 @@ def build_recipe(
         targets: replace the recipe's targets.
         kinds: keep only these students of the recipe, adding missing ones with defaults.
         per_student: keys set in every student; None means not given.
-        control: False switches the control arm off.
+        top: keys of the recipe itself; None means not given.
 
     Raises:
         ConfigError: with the dotted path of every wrong value.
@@ -90,7 +112,9 @@ def build_recipe(
         raw["students"] = [known.get(kind, {"kind": kind}) for kind in dict.fromkeys(kinds)]
     changes = {key: value for key, value in (per_student or {}).items() if value is not None}
     for student in raw.get("students", []):
+        for name, alias in _ALIASES.items():
+            if name in changes:
+                student.pop(alias, None)
         student.update(changes)
-    if not control:
-        raw["control"] = False
+    raw |= {key: value for key, value in (top or {}).items() if value is not None}
     return resolve(raw, source=f"'{path}'" if path else "The recipe made from the flags")

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
 from edgekd.cli.common import stderr_console
 from edgekd.errors import ConfigError, DataError
+from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from edgekd.runtime.predict import Prediction
+    from edgekd.tasks import Task
+
+NO_LABEL = "(none)"
 
 
 def register(app: Typer) -> None:
@@ -31,22 +35,24 @@ def predict(
     batch_size: Annotated[int, Option(min=1, help="Texts per call; an int8 model answers exactly at 1.")] = 1,
     threads: Annotated[int, Option(min=1, help="Threads of the runtime.")] = 1,
 ) -> None:
-    """Label texts with a bundle. Needs neither torch nor transformers."""
+    """Label texts with a bundle, or give their values. Needs neither torch nor transformers.
+
+    Probabilities are calibrated; a multi-label bundle shows every label that reaches its threshold.
+    """
     from edgekd.bundle import load_bundle
     from edgekd.runtime import OnnxSession
-    from edgekd.runtime.predict import check_task, predict_texts
+    from edgekd.runtime.predict import predict_texts
 
     if texts and file:
         raise ConfigError("Give texts or --file, not both.")
     opened = load_bundle(bundle)
-    check_task(opened.manifest)
     source = _source(texts, file)
     session = OnnxSession(opened, threads)
     session.load()
-    labels = opened.manifest.labels
-    width = max(len(label) for label in labels)
-    for prediction in predict_texts(session, labels, source, batch_size=batch_size):
-        sys.stdout.write(_json_line(prediction) if as_json else _line(prediction, width))
+    task, calibration = opened.manifest.as_task, opened.manifest.calibration
+    write = _json_line if as_json else _line
+    for prediction in predict_texts(session, task, source, calibration=calibration, batch_size=batch_size):
+        sys.stdout.write(write(prediction, task))
         sys.stdout.flush()
 
 
@@ -83,17 +89,29 @@ def _decode(line: bytes, number: int, where: str) -> str:
         ) from error
 
 
-def _line(prediction: Prediction, width: int) -> str:
+def _line(prediction: Prediction, task: Task) -> str:
     # Control characters of a text must not reach the terminal.
     shown = "".join(c if c.isprintable() else " " for c in prediction.text)
-    return f"{prediction.label:<{width}}  {prediction.probability:.3f}  {shown}\n"
+    return f"{_answer(prediction, task)}  {shown}\n"
 
 
-def _json_line(prediction: Prediction) -> str:
-    value = {
-        "text": prediction.text,
-        "label": prediction.label,
-        "probability": prediction.probability,
-        "probabilities": prediction.probabilities,
-    }
+def _answer(prediction: Prediction, task: Task) -> str:
+    if prediction.value is not None:
+        return f"{prediction.value:>8.4g}"
+    if task.kind is TaskKind.SINGLE_LABEL:
+        width = max(len(label) for label in task.labels)
+        [(label, p)] = prediction.chosen.items()
+        return f"{label:<{width}}  {p:.3f}"
+    return ", ".join(f"{label} {p:.3f}" for label, p in prediction.chosen.items()) or NO_LABEL
+
+
+def _json_line(prediction: Prediction, task: Task) -> str:
+    value: dict[str, Any] = {"text": prediction.text}
+    if task.kind is TaskKind.REGRESSION:
+        value["value"] = prediction.value
+    elif task.kind is TaskKind.SINGLE_LABEL:
+        [(label, p)] = prediction.chosen.items()
+        value |= {"label": label, "probability": p, "probabilities": prediction.probabilities}
+    else:
+        value |= {"labels": list(prediction.labels), "probabilities": prediction.probabilities}
     return json.dumps(value, ensure_ascii=False) + "\n"

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 # sentences.
 MIN_ABS_RATING = 0.5
 NEAR_ZERO = "near-zero rating"
+RATING = "rating"
+_RATINGS = "-ratings"  # how the names of the assets end that keep the ratings as they are
 _SMS_LABELS = ("ham", "spam")
 
 
 def asset_table(name: str, *, progress: Callable[[str], None] | None = None) -> Table:
-    """Return a data asset as a table with the columns ``text`` and ``label``; fetch it when it is not cached.
+    """Return a data asset as a table of ``text`` and ``label`` (or ``rating``); fetch it when it is not cached.
 
     Raises:
         ConfigError: when there is no such asset, or it is a model.
@@ -36,32 +38,45 @@ def asset_table(name: str, *, progress: Callable[[str], None] | None = None) -> 
         raise ConfigError(f"Asset '{name}' is a {asset.kind}, not a data set. Data sets: {names}.")
     path = get_asset(name, progress=progress) / asset.files[0][1]
     source = f"asset:{name}"
-    return sms_table(path, source) if path.suffix == ".csv" else ratings_table(path, source)
+    if path.suffix == ".csv":
+        return sms_table(path, source)
+    table = ratings_table(path, source)
+    return table if name.endswith(_RATINGS) else sentiment_table(table)
 
 
 def ratings_table(path: Path, source: str) -> Table:
-    """Read mean ratings (tab separated: id, sentiment, text) as ``negative`` and ``positive`` by their sign.
-
-    Texts rated nearer to zero than ``MIN_ABS_RATING`` are skipped.
-    """
+    """Read mean ratings (tab separated: id, sentiment, text) as the columns ``text`` and ``rating``."""
     raw = read_table(path)
     texts: list[str] = []
-    labels: list[str] = []
-    positions: list[int] = []
-    near_zero: list[str] = []
+    ratings: list[float] = []
     for row, line in enumerate(raw.read("text")[1:], start=1):
         fields = line.split("\t")
         if len(fields) != 3:
             raise DataError(f"{raw.where(row)}: {len(fields)} fields instead of id, sentiment and text.")
-        rating, text = float(fields[1]), fields[2]
-        if abs(rating) < MIN_ABS_RATING:
-            near_zero.append(text)
-            continue
-        texts.append(text)
-        labels.append("positive" if rating > 0 else "negative")
-        positions.append(raw.positions[row])
-    columns = {"text": texts, "label": labels}
-    return table_from_columns(source, columns, positions=positions, unit="line", skipped={NEAR_ZERO: near_zero})
+        texts.append(fields[2])
+        ratings.append(float(fields[1]))
+    return table_from_columns(source, {"text": texts, RATING: ratings}, positions=raw.positions[1:], unit="line")
+
+
+def sentiment_table(table: Table) -> Table:
+    """Turn ratings into ``negative`` and ``positive`` by their sign.
+
+    Texts rated nearer to zero than ``MIN_ABS_RATING`` are skipped.
+    """
+    texts, ratings = table.read("text"), table.read(RATING)
+    kept = [row for row, rating in enumerate(ratings) if abs(rating) >= MIN_ABS_RATING]
+    return table_from_columns(
+        table.source,
+        {
+            "text": [texts[row] for row in kept],
+            "label": ["positive" if ratings[row] > 0 else "negative" for row in kept],
+        },
+        positions=[table.positions[row] for row in kept],
+        unit=table.unit,
+        skipped={
+            NEAR_ZERO: [text for text, rating in zip(texts, ratings, strict=True) if abs(rating) < MIN_ABS_RATING]
+        },
+    )
 
 
 def sms_table(path: Path, source: str) -> Table:

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from edgekd.errors import DataError
+from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
     from edgekd.data.table import Table
@@ -22,7 +23,14 @@ TEXT_NAMES = (
     "body",
     "tweet",
 )
-LABEL_NAMES = ("label", "labels", "sentiment", "category", "class", "target", "intent", "topic", "y")
+_CLASSES = ("label", "labels", "sentiment", "category", "class", "target", "intent", "topic", "y")
+_NUMBERS = ("rating", "score", "value", "stars")
+# The first name that is there is taken, so a table with classes and ratings serves both tasks.
+LABEL_NAMES = {
+    TaskKind.SINGLE_LABEL: (*_CLASSES, *_NUMBERS),
+    TaskKind.MULTI_LABEL: (*_CLASSES, "emotions", "categories", "tags", "topics"),
+    TaskKind.REGRESSION: (*_NUMBERS, *_CLASSES),
+}
 
 
 def text_column(table: Table, given: str | None) -> str:
@@ -30,9 +38,11 @@ def text_column(table: Table, given: str | None) -> str:
     return _find(table, given, TEXT_NAMES, "text", exclude=None)
 
 
-def label_column(table: Table, given: str | None, *, text: str | None = None) -> str:
+def label_column(
+    table: Table, given: str | None, kind: TaskKind = TaskKind.SINGLE_LABEL, *, text: str | None = None
+) -> str:
     """Return the column that holds the labels: the given one, or another than ``text`` with a usual name."""
-    return _find(table, given, LABEL_NAMES, "label", exclude=text)
+    return _find(table, given, LABEL_NAMES[kind], "label", exclude=text)
 
 
 def read_texts_of(table: Table, column: str) -> list[str]:

@@ -84,6 +84,12 @@ def _table(dataset: Any, source: str) -> Table:
     def read(column: str) -> list[Any]:
         return list(plain[column])
 
-    features = dataset.features.items()
-    names = {column: tuple(f.names) for column, f in features if type(f).__name__ == "ClassLabel"}
+    found = {column: _class_names(feature) for column, feature in dataset.features.items()}
+    names = {column: labels for column, labels in found.items() if labels is not None}
     return Table(source, tuple(dataset.column_names), read, range(1, len(dataset) + 1), label_names=names)
+
+
+def _class_names(feature: Any) -> tuple[str, ...] | None:
+    """Return the names of a class feature, or of a list of them."""
+    inner = getattr(feature, "feature", feature)
+    return tuple(inner.names) if type(inner).__name__ == "ClassLabel" else None

@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from typing import TYPE_CHECKING
 
-from edgekd.config import SplitConfig
-from edgekd.data.columns import label_column, read_texts_of, text_column
-from edgekd.data.labels import (
-    label_indexes,
-    label_names_of,
-    order_labels,
-    refuse_other_tasks,
-    require_single_label,
-)
-from edgekd.data.readers import TEXT_COLUMN
-from edgekd.data.sources import ASSET_PREFIX, Source, open_source
-from edgekd.data.splits import clean, dropped, make_splits
+from edgekd.data.evaluation import all_texts, read_evaluation, read_texts, table_texts
+from edgekd.data.parts import asset_rows
+from edgekd.data.rows import read_rows
+from edgekd.data.sources import open_source
+from edgekd.data.splits import clean, complete, dropped
 from edgekd.data.store import load_data, save_data
-from edgekd.data.types import Dropped, Examples, TextData
+from edgekd.data.targets import TASK_READERS, check_label_names, examples_of, has_labels
+from edgekd.data.types import SPLITS, Dropped, Examples, TextData
 from edgekd.errors import ConfigError, DataError
 from edgekd.tasks import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping
 
     from edgekd.config import DataConfig
-    from edgekd.data.table import Table
+    from edgekd.data.rows import Rows
+    from edgekd.data.sources import Source
 
     Progress = Callable[[str], None]
 
 __all__ = ["load_data", "prepare", "read_evaluation", "read_texts", "save_data"]
 
 NO_LABELS = "split without labels"
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Rows of a table that have a text; ``places[i]`` is the row of ``texts[i]`` in the table."""
-
-    table: Table
-    column: str
-    texts: list[str]
-    names: list[str | None]
-    places: list[int]
-    empty: list[str]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_TAKEN = (*SPLITS, "unlabelled")
 
 
 def prepare(config: DataConfig, *, progress: Progress | None = None) -> TextData:
@@ -55,37 +40,28 @@ def prepare(config: DataConfig, *, progress: Progress | None = None) -> TextData
 
     Raises:
         DataError: naming file, row and column where the data cannot be used.
-        ConfigError: for a task, an asset or a list of labels that cannot be used.
+        ConfigError: for data of another task, or an asset, list of labels or name that cannot be used.
         AssetUnavailable: when an asset cannot be fetched.
         MissingExtra: when the packages for a format are not installed.
     """
-    require_single_label(config.task)
-    _check_labels(config.labels)
+    check_label_names(config.task, config.labels)
+    _check_names(config.evaluate)
+    reader = TASK_READERS[config.task]
     main = open_source(config.train, progress=progress)
-    report: list[Dropped] = []
-    rows = {"train": _rows(main.pick("train"), config.text_column, config.label_column)}
-    for name, given in (("validation", config.validation), ("test", config.test)):
-        if given is not None:
-            table = open_source(given, progress=progress).pick(name)
-            rows[name] = _rows(table, config.text_column, config.label_column)
-        elif main.has_splits and name in main.tables:
-            own = _rows(main.tables[name], config.text_column, config.label_column)
-            if any(own.names):
-                rows[name] = own
-            else:
-                report.append(dropped(NO_LABELS, name, own.texts))
-    labels = _labels(rows["train"], config.labels)
-    given_splits: dict[str, Examples] = {}
+    rows, report = _given_rows(config, main, progress)
+    parsed = {name: reader.parse(part) for name, part in rows.items()}
+    labels = reader.labels(rows["train"], parsed["train"], config.labels)
+    found: dict[str, Examples] = {}
     for name, part in rows.items():
         report += [dropped(reason, name, texts) for reason, texts in part.table.skipped.items() if texts]
         if part.empty:
             report.append(dropped("empty text", name, part.empty))
-        given_splits[name] = _examples(part, labels, numbers_are_indexes=config.labels is not None)
-    splits = _complete(given_splits, config.split)
-    unlabelled = _unlabelled(config, main, progress)
-    cleaned = clean(splits, unlabelled)
-    report += cleaned.dropped
-    _check(cleaned.splits, labels, config)
+        by_number = config.labels is not None
+        found[name] = examples_of(part, parsed[name], config.task, labels, numbers_are_indexes=by_number)
+    evaluate = {name: found.pop(name) for name in config.evaluate}
+    cleaned = clean(complete(found, config.split), _unlabelled(config, main, progress), evaluate)
+    _check_sizes({**cleaned.splits, **cleaned.evaluate}, config)
+    reader.check_training(cleaned.splits["train"].targets, labels, config.train)
     return TextData(
         name=main.name,
         task=Task(config.task, tuple(labels)),
@@ -93,139 +69,63 @@ def prepare(config: DataConfig, *, progress: Progress | None = None) -> TextData
         validation=cleaned.splits["validation"],
         test=cleaned.splits["test"],
         unlabelled=cleaned.unlabelled,
-        dropped=report,
+        dropped=report + cleaned.dropped,
+        evaluate=cleaned.evaluate,
     )
 
 
-def read_evaluation(
-    source: str,
-    labels: Sequence[str],
-    *,
-    text_column: str | None = None,
-    label_column: str | None = None,
-    progress: Progress | None = None,
-) -> Examples:
-    """Read labelled texts to measure with: a whole file, or the test split of a folder, data set or asset.
-
-    Rows with an empty text are left out; duplicates stay. An asset's test split is the one that ``prepare``
-    makes with the default shares.
-
-    Raises:
-        DataError: as for :func:`prepare`, and for a label that is not among ``labels``.
-    """
-    part = _rows(open_source(source, progress=progress).pick("test"), text_column, label_column)
-    examples = _examples(part, labels, numbers_are_indexes=True)
-    if source.startswith(ASSET_PREFIX):
-        examples = _complete({"train": examples}, SplitConfig())["test"]
-    if len(examples) == 0:
-        raise DataError(f"'{source}' has no text to measure with: all texts are empty.")
-    return examples
+def _given_rows(config: DataConfig, main: Source, progress: Progress | None) -> tuple[dict[str, Rows], list[Dropped]]:
+    """Return the rows of every split and evaluation set that is there, and those whose labels are withheld."""
+    report: list[Dropped] = []
+    rows = {"train": read_rows(main.pick("train"), config.task, config.text_column, config.label_column)}
+    for name, given in (("validation", config.validation), ("test", config.test)):
+        if given is not None:
+            rows[name] = _rows_of(given, name, config, progress)
+        elif main.has_splits and name in main.tables:
+            own = read_rows(main.tables[name], config.task, config.text_column, config.label_column)
+            if has_labels(TASK_READERS[config.task].parse(own)):
+                rows[name] = own
+            else:
+                report.append(dropped(NO_LABELS, name, own.texts))
+    for name, given in config.evaluate.items():
+        rows[name] = _rows_of(given, "test", config, progress)
+    return rows, report
 
 
-def read_texts(source: str, *, text_column: str | None = None, progress: Progress | None = None) -> list[str]:
-    """Read texts without labels: the lines of a ``.txt`` file, or the text column of all splits.
-
-    Empty texts are left out.
-    """
-    return [text for text in _all_texts(open_source(source, progress=progress), text_column) if text.strip()]
-
-
-def _all_texts(source: Source, given: str | None) -> list[str]:
-    return [text for table in source.tables.values() for text in _texts(table, given)]
-
-
-def _texts(table: Table, given: str | None) -> list[str]:
-    return read_texts_of(table, text_column(table, given if given in table.columns else None))
-
-
-def _rows(table: Table, given_text: str | None, given_label: str | None) -> _Rows:
-    if table.columns == (TEXT_COLUMN,) and table.source.endswith(".txt"):
-        raise DataError(
-            f"'{table.source}' is a text file: without labels it can only be used for unlabelled texts.",
-            hint="Give CSV, TSV, JSON lines or Parquet with labels; list this file under data.unlabelled.",
-        )
-    column = text_column(table, given_text)
-    texts = read_texts_of(table, column)
-    labels = label_column(table, given_label, text=column)
-    names = label_names_of(table, labels)
-    places = [row for row, text in enumerate(texts) if text.strip()]
-    return _Rows(
-        table=table,
-        column=labels,
-        texts=[texts[row] for row in places],
-        names=[names[row] for row in places],
-        places=places,
-        empty=[text for text in texts if not text.strip()],
-    )
-
-
-def _named(part: _Rows) -> list[str]:
-    """Return the label names; a row without one is an error."""
-    for name, row in zip(part.names, part.places, strict=True):
-        if name is None:
-            raise DataError(
-                f"{part.table.where(row, part.column)}: the label is missing.",
-                hint="Add it, or move texts without labels to a file listed under data.unlabelled.",
-            )
-    return [name for name in part.names if name is not None]
-
-
-def _labels(train: _Rows, configured: list[str] | None) -> list[str]:
-    """Return the label names in order: as configured, as the source names them, or sorted."""
-    names = _named(train)
-    if configured is not None:
-        return configured
-    if train.column in train.table.label_names:
-        return list(train.table.label_names[train.column])
-    refuse_other_tasks(names, train.places, train.table, train.column)
-    return order_labels(names)
-
-
-def _examples(part: _Rows, labels: Sequence[str], *, numbers_are_indexes: bool) -> Examples:
-    names = _named(part)
-    targets = label_indexes(
-        names, labels, part.places, part.table, part.column, numbers_are_indexes=numbers_are_indexes
-    )
-    return Examples(part.texts, targets)
-
-
-def _complete(given: dict[str, Examples], config: SplitConfig) -> dict[str, Examples]:
-    """Make the splits that are not given from the training texts."""
-    wanted = {"test": config.test, "validation": config.validation}
-    shares = {name: share for name, share in wanted.items() if name not in given}
-    return {**given, **make_splits(given["train"], shares, seed=config.seed)}
+def _rows_of(given: str, split: str, config: DataConfig, progress: Progress | None) -> Rows:
+    """Read a split of a source: the whole of a file, the split of a folder, or its part of an asset."""
+    source = open_source(given, progress=progress)
+    rows = read_rows(source.pick(split), config.task, config.text_column, config.label_column)
+    return asset_rows(rows, split) if source.is_asset else rows
 
 
 def _unlabelled(config: DataConfig, main: Source, progress: Progress | None) -> list[str]:
     texts = []
     if main.has_splits and "unlabelled" in main.tables:
-        texts += _texts(main.tables["unlabelled"], config.text_column)
+        texts += table_texts(main.tables["unlabelled"], config.text_column)
     for source in config.unlabelled:
         # Empty texts stay in, so that cleaning reports them.
-        texts += _all_texts(open_source(source, progress=progress), config.text_column)
+        texts += all_texts(open_source(source, progress=progress), config.text_column)
     return texts
 
 
-def _check_labels(labels: list[str] | None) -> None:
-    if labels is None:
-        return
-    double = sorted({name for name in labels if labels.count(name) > 1})
-    if double or len(labels) < 2:
-        what = f"names '{double[0]}' twice" if double else f"has {len(labels)} name(s)"
-        raise ConfigError(f"data.labels {what}: {labels}.", hint="Give at least two different label names.")
+def _check_names(evaluate: Mapping[str, str]) -> None:
+    for name in evaluate:
+        if name in _TAKEN or not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"data.evaluate: '{name}' cannot be a name.",
+                hint=f"Use letters, digits, '.', '_' and '-', and none of {', '.join(_TAKEN)}.",
+            )
 
 
-def _check(splits: dict[str, Examples], labels: Sequence[str], config: DataConfig) -> None:
-    present = sorted(set(splits["train"].targets))
-    if len(present) == 1:
-        raise DataError(
-            f"The training texts of '{config.train}' have one class only: '{labels[present[0]]}'.",
-            hint="A classifier needs at least two classes; check the label column (data.label_column).",
-        )
+def _check_sizes(splits: Mapping[str, Examples], config: DataConfig) -> None:
     for name, examples in splits.items():
         if len(examples) == 0:
             sizes = ", ".join(f"{split} {len(part)}" for split, part in splits.items())
+            source = config.evaluate.get(name, config.train)
             raise DataError(
-                f"The {name} split of '{config.train}' has no texts (texts left: {sizes}).",
-                hint=f"Give more texts, a file for it with data.{name}, or another share with data.split.",
+                f"The {name} split of '{source}' has no texts (texts left: {sizes}).",
+                hint=f"Give more texts, a file for it with data.{name}, or another share with data.split."
+                if name in SPLITS
+                else f"Give another source for '{name}' in data.evaluate.",
             )

@@ -36,6 +36,11 @@ class Source:
         """True when the source itself says what is for training and what for testing."""
         return WHOLE not in self.tables
 
+    @property
+    def is_asset(self) -> bool:
+        """True for ``asset:NAME``."""
+        return self.given.startswith(ASSET_PREFIX)
+
     def pick(self, split: str) -> Table:
         """Return one split, or the whole table when there are no splits.
 

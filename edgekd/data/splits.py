@@ -12,6 +12,9 @@ from edgekd.data.types import Dropped, Examples
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from edgekd.config import SplitConfig
+    from edgekd.data.types import Target
+
 MAX_EXAMPLES = 3
 EXAMPLE_CHARS = 80
 
@@ -59,6 +62,13 @@ def make_splits(examples: Examples, shares: Mapping[str, float], *, seed: int) -
     return {name: _take(examples, rows[name]) for name in names}
 
 
+def complete(given: Mapping[str, Examples], config: SplitConfig) -> dict[str, Examples]:
+    """Make the splits that are not given from the training examples."""
+    wanted = {"test": config.test, "validation": config.validation}
+    shares = {name: share for name, share in wanted.items() if name not in given}
+    return {**given, **make_splits(given["train"], shares, seed=config.seed)}
+
+
 @dataclass(frozen=True)
 class Clean:
     """Splits without duplicates, and what was left out."""
@@ -66,32 +76,36 @@ class Clean:
     splits: dict[str, Examples]
     unlabelled: list[str]
     dropped: list[Dropped]
+    evaluate: dict[str, Examples]
 
 
-def clean(splits: Mapping[str, Examples], unlabelled: Sequence[str]) -> Clean:
+def clean(
+    splits: Mapping[str, Examples], unlabelled: Sequence[str], evaluate: Mapping[str, Examples] | None = None
+) -> Clean:
     """Drop duplicates by normalised text.
 
-    Within a split the first stays. Across splits test wins over validation, validation over train, and any of
-    them over unlabelled texts.
+    Within a split the first stays. Across splits the texts to score on win: test and ``evaluate`` (which may
+    share texts) over validation, validation over train, and any of them over unlabelled texts.
     """
     seen: dict[str, str] = {}  # normalised text -> the split that holds it
     report: dict[tuple[str, str], list[str]] = defaultdict(list)
     kept: dict[str, Examples] = {}
-    for name in ("test", "validation", "train"):
-        examples = splits[name]
-        first: dict[str, int] = {}  # normalised text -> target, within this split
+    scored = {"test": splits["test"], **(evaluate or {})}
+    for name, examples in {**scored, "validation": splits["validation"], "train": splits["train"]}.items():
+        first: dict[str, Target] = {}  # normalised text -> target, within this split
         rows = []
         for row, (text, target) in enumerate(zip(examples.texts, examples.targets, strict=True)):
             key = normalise(text)
             if key in first:
                 same = first[key] == target
                 report[name, f"{'duplicate' if same else 'conflicting label'} within {name}"].append(text)
-            elif key in seen:
+            elif key in seen and name not in scored:
                 report[name, f"also in {seen[key]}"].append(text)
             else:
                 first[key] = target
                 rows.append(row)
-        seen.update(dict.fromkeys(first, name))
+        for key in first:
+            seen.setdefault(key, name)
         kept[name] = _take(examples, rows)
     extra = []
     for text in unlabelled:
@@ -105,7 +119,12 @@ def clean(splits: Mapping[str, Examples], unlabelled: Sequence[str]) -> Clean:
         else:
             seen[key] = "unlabelled"
             extra.append(text)
-    return Clean(kept, extra, [dropped(reason, split, texts) for (split, reason), texts in report.items()])
+    return Clean(
+        splits={name: kept[name] for name in splits},
+        unlabelled=extra,
+        dropped=[dropped(reason, split, texts) for (split, reason), texts in report.items()],
+        evaluate={name: kept[name] for name in evaluate or {}},
+    )
 
 
 def _take(examples: Examples, rows: Sequence[int]) -> Examples:

@@ -43,7 +43,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class TextData:
-    """A prepared data set: clean, split, labels as indexes."""
+    """A prepared data set: clean, split, labels as targets of the task."""
 
     name: str
     task: Task
@@ -52,6 +52,7 @@ class TextData:
     test: Examples
     unlabelled: list[str]
     dropped: list[Dropped]
+    evaluate: dict[str, Examples] = field(default_factory=dict)  # further sets to score on, by name
 
     def split(self, name: str) -> Examples:
         """Return one split by name."""

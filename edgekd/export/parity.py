@@ -8,6 +8,7 @@ import numpy as np
 
 from edgekd.bundle import Parity
 from edgekd.errors import InvalidArtifact
+from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +55,11 @@ def graph_logits(model_path: Path, input_ids: Sequence[Sequence[int]], *, pad_to
     return np.concatenate(logits)
 
 
-def compare_logits(expected: Logits, actual: Logits) -> Parity:
-    """Compare two sets of logits ``(texts, num_labels)``.
+def compare_logits(expected: Logits, actual: Logits, task: TaskKind) -> Parity:
+    """Compare two sets of logits ``(texts, outputs)``.
+
+    A text counts as flipped when its label differs, for multi-label when the sign of any logit does; a regression has
+    no labels to flip.
 
     Raises:
         InvalidArtifact: when a logit is not finite.
@@ -63,7 +67,12 @@ def compare_logits(expected: Logits, actual: Logits) -> Parity:
     if not np.isfinite(actual).all():
         raise InvalidArtifact("The exported graph returns values that are not finite.")
     difference = np.abs(expected - actual)
-    flips = int((expected.argmax(axis=1) != actual.argmax(axis=1)).sum())
+    if task is TaskKind.REGRESSION:
+        flips = 0
+    elif task is TaskKind.MULTI_LABEL:
+        flips = int(((expected > 0) != (actual > 0)).any(axis=1).sum())
+    else:
+        flips = int((expected.argmax(axis=1) != actual.argmax(axis=1)).sum())
     return Parity(
         texts=len(expected),
         max_abs_diff=float(difference.max()),

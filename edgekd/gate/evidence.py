@@ -9,12 +9,16 @@ import numpy as np
 
 from edgekd.analysis.bootstrap import clusters
 from edgekd.analysis.paired import Rounds
+from edgekd.tasks import Task, TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgekd.data.types import Target
     from edgekd.gate.records import ProcessSamples
     from edgekd.results import Evidence, Samples
+
+NO_LABELS = Task(TaskKind.SINGLE_LABEL, ())
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Facts:
     """What is known of one side besides its latency."""
 
     size_bytes: int
-    predictions: tuple[int, ...] | None = None  # indexes into the candidate's labels
+    predictions: tuple[Target, ...] | None = None  # indexes into the candidate's labels, or values
     load_times_s: tuple[float, ...] = ()  # one per process
     peak_rss_bytes: tuple[int, ...] = ()  # one per process
     stored: bool = False  # from a result file: one process, loaded and used as the bench does
@@ -34,8 +38,8 @@ class Comparison:
 
     candidate: Facts
     evidence: Evidence
-    labels: tuple[str, ...] = ()
-    targets: tuple[int, ...] = ()
+    task: Task = NO_LABELS  # with the candidate's labels
+    targets: tuple[Target, ...] = ()
     baseline: Facts | None = None
     paired: Rounds | None = None  # side 0 the baseline, side 1 the candidate
     stored: bool = False  # the pairs are those of two result files of one session

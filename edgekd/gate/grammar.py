@@ -1,8 +1,8 @@
 """The small language of ``--fail-if``: ``METRIC OP LIMIT``, read as "fail if".
 
 A ``%`` or an explicit sign makes the limit relative to the baseline (``p95>5%`` and ``p95>+5%`` are the same
-rule, ``accuracy<-1pt``, ``size>+200KB``); without either it is absolute (``size>2MB``, ``p95>20ms``,
-``accuracy<0.85``).
+rule, ``accuracy<-1pt``, ``size>+200KB``, ``pearson<-0.02``, ``rmse>5%``); without either it is absolute
+(``size>2MB``, ``p95>20ms``, ``accuracy<0.85``, ``rmse>0.8``). Which metrics of quality there are depends on the task.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from edgekd.errors import ConfigError, unknown_name
+from edgekd.tasks import MAIN_METRIC, TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DEFAULT_RULES = ("p95>5%", "accuracy<-1pt", "size>5%")
-EXAMPLES = 'Examples: "p95>5%", "p95>20ms", "size>2MB", "size>+200KB", "accuracy<-1pt", "accuracy<0.85".'
+EXAMPLES = (
+    'Examples: "p95>5%", "p95>20ms", "size>2MB", "size>+200KB", "accuracy<-1pt", "accuracy<0.85"; multi-label: '
+    '"macro_f1<-1pt"; regression: "pearson<-0.02", "rmse>5%".'
+)
 
 
 class Quantity(str, Enum):
@@ -28,6 +31,8 @@ class Quantity(str, Enum):
     TIME = "time"  # seconds
     BYTES = "bytes"
     SHARE = "share"  # 0 to 1; differences are written in percentage points
+    CORRELATION = "correlation"  # -1 to 1
+    VALUE = "value"  # in the units of the data
 
 
 class Reference(str, Enum):
@@ -59,10 +64,23 @@ METRICS = {
         Metric("peak_rss", Quantity.BYTES, ">"),
         Metric("load_time", Quantity.TIME, ">"),
         Metric("accuracy", Quantity.SHARE, "<"),
-        Metric("agreement", Quantity.SHARE, "<"),  # same label from candidate and baseline
+        Metric("agreement", Quantity.SHARE, "<"),  # same answer from candidate and baseline
         Metric("macro_f1", Quantity.SHARE, "<"),
+        Metric("micro_f1", Quantity.SHARE, "<"),
+        Metric("subset_accuracy", Quantity.SHARE, "<"),
+        Metric("pearson", Quantity.CORRELATION, "<"),
+        Metric("mae", Quantity.VALUE, ">"),
+        Metric("rmse", Quantity.VALUE, ">"),
     )
 }
+QUALITY_METRICS = {
+    TaskKind.SINGLE_LABEL: ("accuracy", "macro_f1", "agreement"),
+    TaskKind.MULTI_LABEL: ("macro_f1", "micro_f1", "subset_accuracy", "agreement"),
+    TaskKind.REGRESSION: ("pearson", "mae", "rmse"),
+}
+_OF_ANY_QUALITY = {name for names in QUALITY_METRICS.values() for name in names}
+# The smallest loss of the main score that is worth stopping for, where nobody says another.
+_DEFAULT_LOSS = {TaskKind.SINGLE_LABEL: "-1pt", TaskKind.MULTI_LABEL: "-1pt", TaskKind.REGRESSION: "-0.01"}
 
 UNITS: dict[Quantity, dict[str, Fraction]] = {
     Quantity.TIME: {"us": Fraction(1, 10**6), "ms": Fraction(1, 1000), "s": Fraction(1)},
@@ -76,6 +94,18 @@ UNITS: dict[Quantity, dict[str, Fraction]] = {
         "GiB": Fraction(2**30),
     },
     Quantity.SHARE: {"": Fraction(1), "pt": Fraction(1, 100)},
+    Quantity.CORRELATION: {"": Fraction(1)},
+    Quantity.VALUE: {"": Fraction(1)},
+}
+_NO_UNIT = {
+    Quantity.SHARE: "no unit (a share from 0 to 1)",
+    Quantity.CORRELATION: "no unit (a correlation from -1 to 1)",
+    Quantity.VALUE: "no unit (a number in the units of the data)",
+}
+# A per cent of these could be points or a part of the value.
+_WITHOUT_PERCENT = {
+    Quantity.SHARE: 'percentage points below the baseline ("{name}<-1pt") or a share ("{name}<0.85")',
+    Quantity.CORRELATION: 'a difference from the baseline ("{name}<-0.02") or a correlation ("{name}<0.8")',
 }
 _SAME_UNIT = {"\u00b5s": "us", "\u03bcs": "us", "kB": "KB"}  # both spellings of the micro sign
 
@@ -91,7 +121,7 @@ class Rule:
 
     metric: Metric
     reference: Reference
-    limit: float  # seconds, bytes or share; for PERCENT a fraction (5 % is 0.05)
+    limit: float  # in the metric's base unit; for PERCENT a fraction (5 % is 0.05)
     text: str = field(compare=False)
 
     @property
@@ -130,8 +160,8 @@ def _find_scale(expression: str, metric: Metric, unit: str) -> Fraction:
     name = _SAME_UNIT.get(unit, unit)
     if name in units:
         return units[name]
-    allowed = ", ".join(unit or "no unit (a share from 0 to 1)" for unit in units)
-    if metric.quantity is not Quantity.SHARE:
+    allowed = ", ".join(unit or _NO_UNIT[metric.quantity] for unit in units)
+    if metric.quantity not in _WITHOUT_PERCENT:
         allowed += " or % (of the baseline)"
     near = [known for known in units if known and known.lower() == name.lower()]
     guess = f" Did you mean '{near[0]}'?" if near else ""
@@ -163,12 +193,9 @@ def parse_rule(expression: str) -> Rule:
 
 
 def _percent_rule(expression: str, metric: Metric, number: Fraction, text: str) -> Rule:
-    if metric.quantity is Quantity.SHARE:
-        raise _error(
-            expression,
-            f"'%' of {metric.name} could mean two things. Write percentage points below the baseline "
-            f'("{metric.name}<-1pt") or a share ("{metric.name}<0.85").',
-        )
+    if metric.quantity in _WITHOUT_PERCENT:
+        instead = _WITHOUT_PERCENT[metric.quantity].format(name=metric.name)
+        raise _error(expression, f"'%' of {metric.name} could mean two things. Write {instead}.")
     return Rule(metric, Reference.PERCENT, _to_float(expression, number / 100), text)
 
 
@@ -188,6 +215,8 @@ def _plain_rule(expression: str, metric: Metric, limit: Fraction, text: str, *, 
         )
     if metric.quantity is Quantity.SHARE and not 0 < limit <= 1:
         raise _error(expression, f"an absolute {metric.name} is a share above 0 and at most 1, such as 0.85.")
+    if metric.quantity is Quantity.CORRELATION and not 0 < limit <= 1:
+        raise _error(expression, f"an absolute {metric.name} is a correlation above 0 and at most 1, such as 0.8.")
     if limit == 0:
         raise _error(expression, f"an absolute limit of 0 always fails. Give the largest {metric.name} you accept.")
     return Rule(metric, Reference.ABSOLUTE, _to_float(expression, limit), text)
@@ -200,6 +229,24 @@ def _to_float(expression: str, value: Fraction) -> float:
         raise _error(expression, "the number is too large.") from error
 
 
+def default_rules(task: TaskKind) -> tuple[str, ...]:
+    """Return the rules of a task for which none are given."""
+    return ("p95>5%", f"{MAIN_METRIC[task]}<{_DEFAULT_LOSS[task]}", "size>5%")
+
+
 def parse_rules(expressions: Sequence[str]) -> list[Rule]:
-    """Read rules in order, each one once; without any, the default rules."""
-    return list(dict.fromkeys(parse_rule(expression) for expression in expressions or DEFAULT_RULES))
+    """Read rules in order, each one once."""
+    return list(dict.fromkeys(parse_rule(expression) for expression in expressions))
+
+
+def check_metrics(rules: Sequence[Rule], task: TaskKind) -> None:
+    """Refuse rules about a quality that the task does not have.
+
+    Raises:
+        ConfigError: naming the metrics that the task has.
+    """
+    allowed = QUALITY_METRICS[task]
+    for rule in rules:
+        if rule.metric.name in _OF_ANY_QUALITY and rule.metric.name not in allowed:
+            problem = f"a {task.value} model has no {rule.metric.name}. Its quality metrics: {', '.join(allowed)}."
+            raise _error(rule.text, problem)

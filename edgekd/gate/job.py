@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekd.errors import ConfigError
-from edgekd.gate.grammar import Reference, parse_rules
+from edgekd.gate.grammar import Reference, check_metrics, default_rules, parse_rules
 
 if TYPE_CHECKING:
     from edgekd.data.types import Examples
     from edgekd.gate.grammar import Rule
     from edgekd.gate.sides import Side
+    from edgekd.tasks import TaskKind
 
 SELF_TEST_RULE = "p95>5%"
 WARM_UP_TEXTS = 2000  # enough words for a cache to be warm; more only makes every process start later
@@ -50,13 +51,18 @@ def is_latency(rule: Rule) -> bool:
     return rule.metric.percentile is not None
 
 
-def rules_of(job: GateJob) -> list[Rule]:
+def rules_of(job: GateJob, task: TaskKind) -> list[Rule]:
     """Return the rules of a job; a self-test keeps those about a change of latency.
+
+    Args:
+        job: what was asked for.
+        task: of the candidate; decides the default rules and which metrics there are.
 
     Raises:
         ConfigError: for a wrong rule, or when rules need a baseline and there is none.
     """
-    rules = parse_rules(job.rules)
+    rules = parse_rules(job.rules or default_rules(task))
+    check_metrics(rules, task)
     if job.self_test:
         changes = [rule for rule in rules if is_latency(rule) and rule.reference is not Reference.ABSOLUTE]
         return changes or parse_rules([SELF_TEST_RULE])
@@ -84,7 +90,7 @@ def find_texts(job: GateJob, sides: list[Side]) -> Texts:
         DataError: when they cannot be used.
     """
     from edgekd.bench.job import run_split
-    from edgekd.data.prepare import read_evaluation, read_texts
+    from edgekd.data.evaluation import read_evaluation, read_texts
     from edgekd.data.sources import ASSET_PREFIX
 
     folders = [side.bundle.folder for side in sides if side.bundle is not None]
@@ -96,7 +102,7 @@ def find_texts(job: GateJob, sides: list[Side]) -> Texts:
             "(RUN/bundles/TARGET/NAME with RUN/data/test.jsonl).",
             hint=GIVE_DATA,
         )
-    examples = read_evaluation(source, sides[0].labels, text_column=job.text_column, label_column=job.label_column)
+    examples = read_evaluation(source, sides[0].task, text_column=job.text_column, label_column=job.label_column)
     # Texts of a run warm up only where the evaluation texts are of the same run.
     train = run_split(folders, "train") if job.data is None else None
     tested = set(examples.texts)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgekd.gate.child import ask
 from edgekd.gate.looks import gather
 from edgekd.gate.protocol import LabelRequest, RoundsRequest
@@ -12,6 +14,8 @@ from edgekd.gate.records import Fresh, ProcessSamples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
     from edgekd.bundle import Bundle
     from edgekd.gate.looks import Look
@@ -63,10 +67,10 @@ class Lab:
     warm_up: list[str]
     seed: int = 0
 
-    def labels(self, bundle: Bundle) -> list[int]:
-        """Return the label index of every text."""
+    def logits(self, bundle: Bundle) -> NDArray[np.float64]:
+        """Return the logits of every text, shape ``(texts, outputs)``."""
         reply = ask(LabelRequest(_fields(bundle), self.threads, self.affinity, self.texts), what=_name(bundle))
-        return [int(label) for label in reply["predictions"]]
+        return np.asarray(reply["logits"], dtype=np.float64)
 
     def fresh(self, bundle: Bundle) -> Fresh:
         """Return load time and peak memory of one fresh process."""

@@ -28,7 +28,7 @@ class RoundsRequest:
 
 @dataclass(frozen=True)
 class LabelRequest:
-    """Label all texts with one model, one text at a time as the product would."""
+    """Answer all texts with one model, one text at a time as the product would."""
 
     model: ModelFields
     threads: int

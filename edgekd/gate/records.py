@@ -8,7 +8,8 @@ from pydantic import Field
 
 from edgekd.errors import EXIT_INVALID, EXIT_PASS, EXIT_REGRESSION
 from edgekd.gate.grammar import Reference
-from edgekd.results import Evidence, Machine, Record
+from edgekd.results import Evidence, Machine, Record, Values
+from edgekd.tasks import TaskKind
 
 SCHEMA_VERSION = 1
 
@@ -52,8 +53,9 @@ class SideInfo(Record):
     source: str  # "bundle" or "result"
     artifact_hash: str
     size_bytes: int
-    accuracy: float | None = None
+    accuracy: float | None = None  # single-label
     correct: int | None = None
+    score: float | None = None  # the task's main score
 
 
 class RuleResult(Record):
@@ -62,7 +64,7 @@ class RuleResult(Record):
     rule: str
     metric: str
     reference: Reference
-    limit: float  # seconds, bytes or share; a fraction for "percent"
+    limit: float  # in the metric's base unit; a fraction for "percent"
     outcome: Outcome
     baseline: float | None = None
     candidate: float | None = None
@@ -94,13 +96,14 @@ class GateReport(Record):
     data_name: str = ""
     data_hash: str = ""
     texts: int = 0
+    task: TaskKind = TaskKind.SINGLE_LABEL
     labels: list[str] = Field(default_factory=list)
-    agreement: float | None = None  # share of texts with the same label from both sides
+    agreement: float | None = None  # share of texts (multi-label: of decisions) that both sides answer alike
     rules: list[RuleResult]
     notes: list[str] = Field(default_factory=list)
     machine: Machine | None = None
-    candidate_predictions: list[int] = Field(default_factory=list)  # indexes into ``labels``
-    baseline_predictions: list[int] = Field(default_factory=list)
+    candidate_predictions: Values = Field(default_factory=list)  # indexes into ``labels``, or values
+    baseline_predictions: Values = Field(default_factory=list)
     paired: list[ProcessSamples] = Field(default_factory=list)  # sides: baseline, candidate
     alone: list[ProcessSamples] = Field(default_factory=list)  # side: candidate
     baseline_alone: list[ProcessSamples] = Field(default_factory=list)  # when there were no turns

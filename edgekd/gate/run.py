@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from edgekd import __version__
-from edgekd.analysis.quality import agreement
+from edgekd.analysis.agreement import agreement
+from edgekd.analysis.sums import text_sums
 from edgekd.bench.affinity import choose_cpus
 from edgekd.gate.correctness import compare_answers
 from edgekd.gate.fresh import PROCESSES
@@ -20,16 +21,19 @@ from edgekd.gate.setup import prepare
 from edgekd.gate.timing import measure_latency
 from edgekd.gate.verdict import decide
 from edgekd.progress import Silent
+from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgekd.data.types import Target
     from edgekd.gate.evidence import Comparison, Facts
     from edgekd.gate.job import GateJob
     from edgekd.gate.records import Fresh, ProcessSamples, RuleResult
     from edgekd.gate.setup import Setup
     from edgekd.gate.sides import Side
     from edgekd.progress import Progress
+    from edgekd.tasks import Task
 
 
 def run_gate(job: GateJob, progress: Progress | None = None) -> GateReport:
@@ -92,10 +96,13 @@ def _with_fresh(facts: Facts, found: Sequence[Fresh] | None) -> Facts:
     )
 
 
-def _side_info(side: Side, facts: Facts, targets: Sequence[int]) -> SideInfo:
-    correct = None
+def _side_info(side: Side, facts: Facts, comparison: Comparison) -> SideInfo:
+    task, targets = comparison.task, comparison.targets
+    score = correct = None
     if facts.predictions and targets:
-        correct = sum(p == t for p, t in zip(facts.predictions, targets, strict=True))
+        score = text_sums(task, targets, facts.predictions).value()
+        if task.kind is TaskKind.SINGLE_LABEL:
+            correct = sum(p == t for p, t in zip(facts.predictions, targets, strict=True))
     return SideInfo(
         path=str(side.path),
         name=side.name,
@@ -104,7 +111,15 @@ def _side_info(side: Side, facts: Facts, targets: Sequence[int]) -> SideInfo:
         size_bytes=side.size_bytes,
         correct=correct,
         accuracy=None if correct is None else correct / len(targets),
+        score=score,
     )
+
+
+def _agreement(task: Task, before: Sequence[Target] | None, after: Sequence[Target] | None) -> float | None:
+    """Return the share of equal answers; a regression has no answers that could be counted as equal."""
+    if not before or not after or task.kind is TaskKind.REGRESSION:
+        return None
+    return agreement(task, before, after).value
 
 
 def _report(
@@ -121,14 +136,14 @@ def _report(
     measured_now = setup.texts is not None
     baseline = None
     if setup.baseline is not None and comparison.baseline is not None:
-        baseline = _side_info(setup.baseline, comparison.baseline, comparison.targets)
+        baseline = _side_info(setup.baseline, comparison.baseline, comparison)
     return GateReport(
         edgekd_version=__version__,
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         verdict=overall(results),
         self_test=setup.job.self_test,
         default_rules=not setup.job.rules,
-        candidate=_side_info(setup.candidate, comparison.candidate, comparison.targets),
+        candidate=_side_info(setup.candidate, comparison.candidate, comparison),
         baseline=baseline,
         target=setup.profile.name,
         threads=setup.threads,
@@ -136,8 +151,9 @@ def _report(
         data_name=setup.texts.name if setup.texts else (stored.data_name if stored else ""),
         data_hash=setup.texts.examples.hash() if setup.texts else (stored.data_hash if stored else ""),
         texts=len(comparison.targets),
-        labels=list(comparison.labels),
-        agreement=agreement(before, after).value if before and after else None,
+        task=comparison.task.kind,
+        labels=list(comparison.task.labels),
+        agreement=_agreement(comparison.task, before, after),
         rules=results,
         notes=setup.notes,
         machine=stored.machine if stored and not measured_now else setup.machine,

@@ -9,6 +9,7 @@ from edgekd.bench.affinity import allowed_cpus
 from edgekd.bench.machine import describe_machine
 from edgekd.devices import find_profile
 from edgekd.errors import ConfigError
+from edgekd.gate.grammar import parse_rules
 from edgekd.gate.job import find_texts, needs_texts, rules_of
 from edgekd.gate.sides import (
     Conditions,
@@ -19,6 +20,7 @@ from edgekd.gate.sides import (
     share_session,
     with_artifact,
 )
+from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
     from edgekd.devices import DeviceProfile
@@ -66,8 +68,9 @@ def prepare(job: GateJob) -> Setup:
         Incomparable: when the sides do not fit.
         InvalidArtifact: for a damaged side.
     """
-    rules = rules_of(job)
+    parse_rules(job.rules)  # a slip in a rule is said before anything is opened
     candidate = open_side(job.candidate, "candidate")
+    rules = rules_of(job, candidate.task.kind)
     if job.self_test and candidate.bundle is None:
         raise ConfigError("--self-test measures a bundle against itself; the candidate is a stored result.")
     given = job.candidate if job.self_test else job.baseline
@@ -123,5 +126,6 @@ def _notes(setup: Setup) -> list[str]:
             notes.append("Candidate and baseline are the same files.")
     if setup.texts is not None and len(setup.texts.examples) < FEW_TEXTS:
         count = len(setup.texts.examples)
-        notes.append(f"Only {count} texts: accuracy moves in steps of {100 / count:.1f} points.")
+        coarse = f": accuracy moves in steps of {100 / count:.1f} points"
+        notes.append(f"Only {count} texts{coarse if candidate.task.kind is TaskKind.SINGLE_LABEL else ''}.")
     return notes

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekd.bundle import load_bundle
 from edgekd.errors import ConfigError, Incomparable, InvalidArtifact
 from edgekd.results import RESULT_SUFFIX, load_result
+from edgekd.tasks import Calibration, TaskKind
 
 if TYPE_CHECKING:
     from edgekd.bundle import Bundle
     from edgekd.results import BenchResult
+    from edgekd.tasks import Task
 
 KEEP_THE_BUNDLE = (
     "Keep the baseline's bundle folder and give that instead of its result: "
@@ -26,13 +28,19 @@ class Side:
 
     path: Path
     name: str
-    labels: tuple[str, ...]
+    task: Task
     artifact_hash: str
     size_bytes: int
     target: str
+    calibration: Calibration = field(default_factory=Calibration)
     bundle: Bundle | None = None
     result: BenchResult | None = None
     remeasured: bool = False  # given as a result whose bundle was still there
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label names in the order of the logits."""
+        return self.task.labels
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,8 @@ def side_of_bundle(bundle: Bundle, path: Path) -> Side:
     return Side(
         path=path,
         name=manifest.name,
-        labels=tuple(manifest.labels),
+        task=manifest.as_task,
+        calibration=manifest.calibration,
         artifact_hash=bundle.artifact_hash,
         size_bytes=bundle.size_bytes,
         target=manifest.target,
@@ -85,7 +94,8 @@ def _side_of_result(result: BenchResult, path: Path) -> Side:
     return Side(
         path=path,
         name=result.variant,
-        labels=tuple(result.quality.labels),
+        task=result.quality.as_task,
+        calibration=result.quality.calibration,
         artifact_hash=result.artifact_hash,
         size_bytes=result.size_bytes,
         target=result.target,
@@ -118,12 +128,18 @@ def check_conditions(baseline: Conditions, candidate: Conditions) -> None:
 
 
 def check_labels(baseline: Side, candidate: Side) -> None:
-    """Refuse to compare classifiers with different labels; their order may differ.
+    """Refuse to compare models of different tasks or labels; the order of the labels may differ.
 
     Raises:
-        Incomparable: with the labels of both.
+        Incomparable: with the tasks or labels of both.
     """
-    if sorted(baseline.labels) != sorted(candidate.labels):
+    if baseline.task.kind is not candidate.task.kind:
+        raise Incomparable(
+            f"The tasks differ: baseline '{baseline.name}' is a {baseline.task.kind.value} model, "
+            f"candidate '{candidate.name}' a {candidate.task.kind.value} model.",
+            hint="Gate against a baseline that was trained for the same task.",
+        )
+    if candidate.task.kind is not TaskKind.REGRESSION and sorted(baseline.labels) != sorted(candidate.labels):
         raise Incomparable(
             f"The labels differ: baseline '{baseline.name}' has {', '.join(baseline.labels)}; "
             f"candidate '{candidate.name}' has {', '.join(candidate.labels)}.",

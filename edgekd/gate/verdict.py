@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgekd.analysis.estimators import wilson
+from edgekd.analysis.agreement import agreement
 from edgekd.analysis.paired import Interval
-from edgekd.analysis.paired_quality import accuracy_change, macro_f1_change
-from edgekd.analysis.quality import agreement, macro_f1
+from edgekd.analysis.paired_quality import CONFIDENCE, score_change
+from edgekd.analysis.stats import score_estimate
+from edgekd.analysis.sums import text_sums
 from edgekd.gate.fresh import decide_fresh
 from edgekd.gate.grammar import Quantity, Reference
 from edgekd.gate.latency import decide_latency
@@ -16,6 +17,7 @@ from edgekd.gate.outcomes import blank, change, exact
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgekd.data.types import Target
     from edgekd.gate.evidence import Comparison
     from edgekd.gate.grammar import Rule
     from edgekd.gate.records import RuleResult
@@ -27,7 +29,7 @@ def decide(rule: Rule, comparison: Comparison) -> RuleResult:
         return _decide_size(rule, comparison)
     if rule.metric.percentile is not None:
         return decide_latency(rule, comparison)
-    if rule.metric.quantity is Quantity.SHARE:
+    if rule.metric.quantity in (Quantity.SHARE, Quantity.CORRELATION, Quantity.VALUE):
         return _decide_quality(rule, comparison)
     return decide_fresh(rule, comparison)
 
@@ -47,29 +49,22 @@ def _decide_size(rule: Rule, comparison: Comparison) -> RuleResult:
     )
 
 
-def _score(name: str, comparison: Comparison, predictions: Sequence[int]) -> float:
-    if name == "macro_f1":
-        return macro_f1(comparison.labels, comparison.targets, predictions)
-    return agreement(predictions, comparison.targets).value
-
-
-def _share(first: Sequence[int], second: Sequence[int]) -> Interval:
-    share = wilson(sum(a == b for a, b in zip(first, second, strict=True)), len(first))
-    return Interval(share.value, share.low, share.high, 0.95, share.n)
+def _score(name: str, comparison: Comparison, predictions: Sequence[Target]) -> float:
+    return text_sums(comparison.task, comparison.targets, predictions, name).value()
 
 
 def _quality_interval(
-    rule: Rule, comparison: Comparison, before: Sequence[int] | None, after: Sequence[int]
-) -> Interval | None:
-    """Return what the rule limits with an interval; None where none is known (macro F1 of one side)."""
-    name, targets = rule.metric.name, comparison.targets
-    if name == "agreement" and before:
-        return _share(before, after)
+    rule: Rule, comparison: Comparison, before: Sequence[Target] | None, after: Sequence[Target]
+) -> Interval:
+    """Return what the rule limits with an interval."""
+    name, task, targets = rule.metric.name, comparison.task, comparison.targets
+    if name == "agreement":
+        return agreement(task, before or (), after)
     if rule.reference is Reference.ABSOLUTE:
-        return _share(after, targets) if name == "accuracy" else None
-    if name == "accuracy":
-        return accuracy_change(targets, before or (), after)
-    return macro_f1_change(comparison.labels, targets, before or (), after)
+        found = score_estimate(task, targets, after, name)
+        return Interval(found.value, found.low, found.high, CONFIDENCE, found.n)
+    relative = rule.reference is Reference.PERCENT
+    return score_change(task, targets, before or (), after, name, relative=relative)
 
 
 def _decide_quality(rule: Rule, comparison: Comparison) -> RuleResult:
@@ -82,17 +77,16 @@ def _decide_quality(rule: Rule, comparison: Comparison) -> RuleResult:
         )
     name = rule.metric.name
     interval = _quality_interval(rule, comparison, before, after)
-    value = interval.value if interval else _score(name, comparison, after)
-    shown = {"low": interval.low, "high": interval.high, "confidence": interval.confidence} if interval else {}
+    shown = {"low": interval.low, "high": interval.high, "confidence": interval.confidence}
     sides = {
-        "candidate": value if name == "agreement" else _score(name, comparison, after),
+        "candidate": interval.value if name == "agreement" else _score(name, comparison, after),
         "baseline": _score(name, comparison, before) if before and name != "agreement" else None,
     }
     method = "exact on these texts; the interval says what other texts of the kind could give"
     return empty.model_copy(
         update={
-            "outcome": exact(rule, value),
-            "value": value,
+            "outcome": exact(rule, interval.value),
+            "value": interval.value,
             "count": len(after),
             "method": method,
             **sides,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgekd.analysis.gain_words import METRIC_NAMES
 from edgekd.gate.grammar import METRICS, Quantity, Reference
 from edgekd.gate.records import Outcome
 from edgekd.report import units
+from edgekd.tasks import MAIN_METRIC, TaskKind
 
 if TYPE_CHECKING:
     from edgekd.gate.records import GateReport, RuleResult
@@ -55,7 +57,11 @@ def _value(value: float | None, metric: str) -> str:
     quantity = METRICS[metric].quantity
     if quantity is Quantity.TIME:
         return units.duration(value)
-    return units.size(value) if quantity is Quantity.BYTES else units.percent(value)
+    if quantity is Quantity.BYTES:
+        return units.size(value)
+    if quantity is Quantity.CORRELATION:
+        return units.correlation(value)
+    return units.number(value) if quantity is Quantity.VALUE else units.percent(value)
 
 
 def _number(value: float, result: RuleResult) -> str:
@@ -91,8 +97,8 @@ def _wanted(result: RuleResult) -> str:
 def _measured(result: RuleResult) -> str:
     if result.value is None:
         return result.problem or "nothing"
-    things = {Quantity.SHARE: "texts", Quantity.TIME: "calls a side", Quantity.BYTES: ""}
-    thing = things[METRICS[result.metric].quantity]
+    things = {Quantity.TIME: "calls a side", Quantity.BYTES: ""}
+    thing = things.get(METRICS[result.metric].quantity, "texts")
     if METRICS[result.metric].percentile is None and thing.startswith("calls"):
         thing = "processes a side"
     count = f"; {result.count:,} {thing}" if result.count and thing else ""
@@ -158,11 +164,16 @@ def facts(report: GateReport) -> list[str]:
 
 
 def _quality(report: GateReport) -> str:
+    metric = MAIN_METRIC[report.task]
     sides = []
     for label, side in (("baseline", report.baseline), ("candidate", report.candidate)):
         if side is not None and side.accuracy is not None:
             sides.append(f"{label} {units.percent(side.accuracy)} ({side.correct:,} of {report.texts:,})")
+        elif side is not None and side.score is not None:
+            sides.append(f"{label} {_value(side.score, metric)}")
     if not sides:
         return ""
-    same = "" if report.agreement is None else f"; same label on {units.percent(report.agreement)}"
-    return f"Accuracy: {', '.join(sides)}{same}"
+    alike = "same label" if report.task is TaskKind.SINGLE_LABEL else "same decision"
+    same = "" if report.agreement is None else f"; {alike} on {units.percent(report.agreement)}"
+    name = METRIC_NAMES[metric]
+    return f"{name[0].upper()}{name[1:]}: {', '.join(sides)}{same}"

@@ -51,13 +51,13 @@ def measure(request: RoundsRequest) -> dict[str, Any]:
 
 
 def label(request: LabelRequest) -> dict[str, Any]:
-    """Load one side alone and label every text; report how long loading took and how large the process got."""
+    """Load one side alone and return its logits for every text, how long loading took and the largest memory."""
     session = open_session(request.model, request.threads)
     started = perf_counter()
     session.load()
     load_time_s = perf_counter() - started
-    predictions = [int(session.run([text])[0].argmax()) for text in request.texts]
-    return {"predictions": predictions, "load_time_s": load_time_s, "peak_rss_bytes": peak_rss_bytes()}
+    logits = [session.run([text])[0].tolist() for text in request.texts]
+    return {"logits": logits, "load_time_s": load_time_s, "peak_rss_bytes": peak_rss_bytes()}
 
 
 def answer(request: Request) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The picture of a section: accuracy against a cost on a log scale, the Pareto front marked. Altair to SVG.
+"""The picture of a section: the main score against a cost on a log scale, the Pareto front marked. Altair to SVG.
 
 Colours are fixed values that the HTML page maps to its light and dark palette; the SVG alone is a light
 picture.
@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from edgekd.analysis.gain_words import METRIC_NAMES
 from edgekd.report import units
+from edgekd.report.cells import CORRELATIONS
 from edgekd.report.labels import Box, Spot, place
-from edgekd.report.table import COLUMNS
+from edgekd.report.table import columns_of
+from edgekd.tasks import MAIN_METRIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,21 +87,26 @@ def _axes(rows: Sequence[Row], column: str) -> tuple[Axis, Axis]:
     lows = [_bound(row, "low") for row in rows]
     highs = [_bound(row, "high") for row in rows]
     pad = 0.06 * (max(highs) - min(lows)) or 0.01
-    y = Axis(max(0.0, min(lows) - pad), min(1.005, max(highs) + pad), HEIGHT)
+    lowest = -1.0 if min(lows) < 0 else 0.0  # a correlation may be negative
+    y = Axis(max(lowest, min(lows) - pad), min(1.005, max(highs) + pad), HEIGHT)
     return Axis(low_x, high_x, WIDTH, log=True), y
 
 
 def _bound(row: Row, side: str) -> float:
-    cell = row.cells["accuracy"]
+    cell = row.main
     bound = cell.low if side == "low" else cell.high
     return float(bound if bound is not None else cell.value or 0.0)
 
 
 def _tooltip(row: Row, column: str) -> str:
-    accuracy, cost = row.cells["accuracy"], row.cells[column]
-    heading = next(c.heading for c in COLUMNS if c.key == column)
+    score, cost = row.main, row.cells[column]
+    task = row.result.quality.task
+    headings = {c.key: c.heading for c in columns_of(task)}
     interval = f" ({cost.interval})" if cost.interval else ""
-    return f"{row.name}: accuracy {accuracy.text} ({accuracy.interval}), {heading} {cost.text}{interval}"
+    return (
+        f"{row.name}: {headings[MAIN_METRIC[task]]} {score.text} ({score.interval}), "
+        f"{headings[column]} {cost.text}{interval}"
+    )
 
 
 def _record(row: Row, column: str, palette: dict[str, str], on_front: bool) -> dict[str, Any]:
@@ -109,7 +117,7 @@ def _record(row: Row, column: str, palette: dict[str, str], on_front: bool) -> d
         "x": cost.value,
         "x_low": cost.low if cost.low is not None else cost.value,
         "x_high": cost.high if cost.high is not None else cost.value,
-        "y": row.cells["accuracy"].value,
+        "y": row.main.value,
         "y_low": _bound(row, "low"),
         "y_high": _bound(row, "high"),
         "colour": colour,
@@ -119,17 +127,20 @@ def _record(row: Row, column: str, palette: dict[str, str], on_front: bool) -> d
     }
 
 
+def score_name(section: Section) -> str:
+    """Return the name of the score that decides."""
+    return METRIC_NAMES[MAIN_METRIC[section.table.task]]
+
+
 def plottable(section: Section, column: str) -> list[Row]:
     """Return the rows that have both numbers."""
     rows = section.table.rows
-    return [r for r in rows if r.cells["accuracy"].value is not None and (r.cells[column].value or 0) > 0]
+    return [r for r in rows if r.main.value is not None and (r.cells[column].value or 0) > 0]
 
 
 def _line_boxes(rows: Sequence[Row], column: str, x: Axis, y: Axis) -> list[Box]:
     """Cover the front's line with small boxes, so that names keep off it."""
-    corners = [
-        (x.pixel(r.cells[column].value or 0.0), HEIGHT - y.pixel(r.cells["accuracy"].value or 0.0)) for r in rows
-    ]
+    corners = [(x.pixel(r.cells[column].value or 0.0), HEIGHT - y.pixel(r.main.value or 0.0)) for r in rows]
     boxes = []
     for (x0, y0), (x1, y1) in pairwise(corners):
         steps = max(2, int(max(abs(x1 - x0), abs(y1 - y0)) / 6))
@@ -140,7 +151,7 @@ def _line_boxes(rows: Sequence[Row], column: str, x: Axis, y: Axis) -> list[Box]
 
 
 def _bar_boxes(rows: Sequence[Row], column: str, x: Axis, y: Axis) -> list[Box]:
-    """Cover the accuracy intervals, so that names keep off them where there is room."""
+    """Cover the intervals of the scores, so that names keep off them where there is room."""
     boxes = []
     for row in rows:
         px = x.pixel(row.cells[column].value or 0.0)
@@ -150,7 +161,7 @@ def _bar_boxes(rows: Sequence[Row], column: str, x: Axis, y: Axis) -> list[Box]:
 
 
 def pareto_svg(section: Section, column: str) -> str | None:
-    """Draw accuracy against ``column`` for a section; ``None`` when fewer than two rows have both numbers.
+    """Draw the main score against ``column`` for a section; ``None`` when fewer than two rows have both numbers.
 
     Raises:
         ModuleNotFoundError: without the packages of the ``report`` extra.
@@ -161,6 +172,7 @@ def pareto_svg(section: Section, column: str) -> str | None:
     rows = plottable(section, column)
     if len(rows) < 2:
         return None
+    metric = MAIN_METRIC[section.table.task]
     front = section.fronts[column]
     palette = colours([row.result.kind for row in rows])
     rows.sort(key=lambda row: row.name in front)  # the front is drawn last, over the others
@@ -175,7 +187,7 @@ def pareto_svg(section: Section, column: str) -> str | None:
     y_scale = alt.Y(
         "y:Q",
         scale=alt.Scale(domain=[y.low, y.high], nice=False),
-        axis=alt.Axis(format=".0%", title="accuracy", tickCount=6),
+        axis=alt.Axis(format=".2f" if metric in CORRELATIONS else ".0%", title=score_name(section), tickCount=6),
     )
     data = alt.Chart(alt.Data(values=records))
     by_name = {row.name: row for row in rows}

@@ -9,9 +9,12 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from edgekd.analysis.compare import Verdict
+from edgekd.analysis.compare import ERRORS, Verdict
 from edgekd.report import units
-from edgekd.report.table import COLUMNS
+from edgekd.report.cells import change_interval, score_text
+from edgekd.report.cells import change_text as score_change_text
+from edgekd.report.table import columns_of
+from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,19 +22,21 @@ if TYPE_CHECKING:
     from edgekd.analysis.compare import Change, Comparison, FolderComparison
 
 STYLES = {Verdict.WORSE: "bold red", Verdict.BETTER: "green", Verdict.UNSURE: "yellow", Verdict.SAME: "dim"}
-HEADINGS = {column.key: column.heading for column in COLUMNS}
+HEADINGS = {column.key: column.heading for task in TaskKind for column in columns_of(task)}
 
 
 def value_text(metric: str, value: float) -> str:
     """Write a value in the units of its metric."""
     if metric.endswith("_s"):
         return units.duration(value)
-    return units.size(value) if metric.endswith("_bytes") else units.percent(value)
+    if metric.endswith("_bytes"):
+        return units.size(value)
+    return units.number(value) if metric in ERRORS else score_text(metric, value)
 
 
 def change_text(change: Change) -> str:
-    """Write a change: per cent of the value before, or percentage points."""
-    return units.relative(change.change) if change.relative else units.points(change.change)
+    """Write a change: per cent of the value before, percentage points, or a difference of correlations."""
+    return units.relative(change.change) if change.relative else score_change_text(change.metric, change.change)
 
 
 def interval_text(change: Change) -> str:
@@ -40,7 +45,7 @@ def interval_text(change: Change) -> str:
         return ""
     if change.relative:
         return units.relative_interval(change.low, change.high)
-    return units.points_interval(change.low, change.high)
+    return change_interval(change.metric, change.low, change.high)
 
 
 def _table(comparison: Comparison) -> Table:

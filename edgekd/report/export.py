@@ -2,11 +2,13 @@
 
 JSON keys, schema version 1:
     ``schema_version``, ``title``, ``edgekd_version``, ``measured_at``, ``run``, ``commands``, ``sections``.
-    A section is one target on one machine with one set of texts: ``target``, ``heading``, ``statement``,
-    ``headline``, ``reference`` (the row that speed-ups refer to), ``fronts`` (cost -> names on the Pareto
-    front, cheapest first), ``gains``, ``decisions``, ``method``, ``machine``, ``notes``, ``rows``.
+    A section is one target on one machine with one task and set of texts: ``target``, ``task``, ``main_metric`` (the
+    score that decides), ``heading``, ``statement``, ``headline``, ``reference`` (the row that speed-ups refer to),
+    ``fronts`` (cost -> names on the Pareto front, cheapest first), ``gains`` (sentences), ``proofs`` (student ->
+    scores of its arms by seed, gains, verdict, words), ``decisions``, ``method``, ``machine``, ``notes``, ``rows``.
     A row: ``name``, ``variant``, ``role``, ``kind``, ``precision``, ``backend``, ``evidence``, ``session``,
-    ``artifact``, ``artifact_hash``, ``metrics``.
+    ``artifact``, ``artifact_hash``, ``metrics`` (the columns of the task), ``scores`` (all scores of the task, see
+    docs/metrics.md), ``fidelity`` (against the teacher).
     A metric: ``value``, ``low``, ``high`` (95 % interval), ``n`` (observations), ``text`` (as shown),
     ``missing`` (why there is no value).
 
@@ -18,13 +20,23 @@ from __future__ import annotations
 import csv
 import io
 import math
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from edgekd.tasks import MAIN_METRIC
+
 if TYPE_CHECKING:
+    from edgekd.proof import Proof
+    from edgekd.report.cells import Cell
     from edgekd.report.model import Report, Section
-    from edgekd.report.table import Cell, Row
+    from edgekd.report.table import Row
 
 SCHEMA_VERSION = 1
+PROOF_FACTS = (
+    *("kd_seeds", "kd_student_mean", "kd_control_mean", "kd_transfer_control_mean"),
+    *("kd_more_data", "kd_more_data_low", "kd_more_data_high"),
+    *("kd_softer_targets", "kd_softer_targets_low", "kd_softer_targets_high", "kd_verdict"),
+)
 FACTS = ("target", "variant", "role", "kind", "precision", "backend", "evidence")
 
 
@@ -57,6 +69,8 @@ def _row(row: Row) -> dict[str, Any]:
         "artifact": result.artifact,
         "artifact_hash": result.artifact_hash,
         "metrics": {key: _metric(cell) for key, cell in row.cells.items()},
+        "scores": {name: _finite(value) for name, value in row.summary.scores.items()},
+        "fidelity": {name: _finite(value) for name, value in row.summary.fidelity.items()},
     }
 
 
@@ -64,12 +78,15 @@ def _section(section: Section) -> dict[str, Any]:
     reference = section.table.reference
     return {
         "target": section.target,
+        "task": section.table.task.value,
+        "main_metric": MAIN_METRIC[section.table.task],
         "heading": section.heading,
         "statement": section.statement,
         "headline": section.headline,
         "reference": reference.name if reference else None,
         "fronts": section.fronts,
         "gains": section.gains,
+        "proofs": {row.name: row.proof.model_dump(mode="json") for row in section.proofs},
         "decisions": [decision.model_dump(mode="json") for decision in section.decisions],
         "method": section.method,
         "machine": dict(section.machine),
@@ -92,12 +109,15 @@ def to_json_value(report: Report) -> dict[str, Any]:
 
 
 def to_csv(report: Report) -> str:
-    """Return one line per variant: facts, then value, low and high of every column."""
+    """Return one line per variant: facts, then value, low and high of every column, then the proof of its student.
+
+    A report of several tasks has the columns of all of them; those of another task are empty.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    columns = report.sections[0].table.columns
-    spread = [name for c in columns for name in (c.key, f"{c.key}_low", f"{c.key}_high")]
-    writer.writerow([*FACTS, *spread, "samples", "texts", "data", "machine", "session"])
+    keys = list(dict.fromkeys(column.key for section in report.sections for column in section.table.columns))
+    spread = [name for key in keys for name in (key, f"{key}_low", f"{key}_high")]
+    writer.writerow([*FACTS, *spread, *PROOF_FACTS, "samples", "texts", "data", "machine", "session", "task"])
     for section in report.sections:
         for row in section.table.rows:
             r = row.result
@@ -112,10 +132,28 @@ def to_csv(report: Report) -> str:
             ]
             numbers = [
                 "" if (shown := _finite(value)) is None else shown
-                for c in columns
-                for value in (row.cells[c.key].value, row.cells[c.key].low, row.cells[c.key].high)
+                for key in keys
+                for value in _values(row.cells.get(key))
             ]
             texts = len(r.quality.targets)
-            tail = [row.summary.samples, texts, r.data_name, r.machine.fingerprint, r.session]
-            writer.writerow([*facts, *numbers, *tail])
+            task = r.quality.task.value
+            tail = [row.summary.samples, texts, r.data_name, r.machine.fingerprint, r.session, task]
+            writer.writerow([*facts, *numbers, *_proof_facts(r.proof), *tail])
     return out.getvalue()
+
+
+def _values(cell: Cell | None) -> tuple[float | None, float | None, float | None]:
+    return (None, None, None) if cell is None else (cell.value, cell.low, cell.high)
+
+
+def _proof_facts(proof: Proof | None) -> list[str | float]:
+    """Return the values of :data:`PROOF_FACTS`; empty strings for what is unknown."""
+    if proof is None:
+        return [""] * len(PROOF_FACTS)
+    arms = [fmean(scores) if scores else "" for scores in (proof.student, proof.control, proof.transfer_control)]
+    gains = [
+        value
+        for gain in (proof.more_data, proof.softer_targets)
+        for value in ((gain.value, gain.low, gain.high) if gain else ("", "", ""))
+    ]
+    return [len(proof.seeds), *arms, *gains, proof.verdict.value]

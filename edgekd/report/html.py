@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from edgekd.errors import MissingExtra
 from edgekd.report import charts
 from edgekd.report.evidence import LEGEND
+from edgekd.report.proofs import HEADINGS, KEY, TITLE
 
 if TYPE_CHECKING:
+    from edgekd.report.cells import Column
     from edgekd.report.model import Report, Section
-    from edgekd.report.table import Column
 
-PLOTS = {"p50_s": "Accuracy against latency", "size_bytes": "Accuracy against size"}
+COSTS = {"p50_s": "latency", "size_bytes": "size"}
 # Colours of the pictures -> variables of the page, which has a light and a dark value for each.
 PALETTE = [
     (charts.PAPER, "paper"),
@@ -42,6 +43,7 @@ class View:
 
     section: Section
     plots: list[Picture]
+    score: str  # name of the score that decides
     plots_missing: str
     groups: list[tuple[str, list[Column]]]
     evidence: str
@@ -56,10 +58,15 @@ def pictures(section: Section) -> list[Picture]:
         MissingExtra: without the packages of the ``report`` extra.
     """
     try:
-        drawn = [(column, charts.pareto_svg(section, column)) for column in PLOTS]
+        drawn = [(column, charts.pareto_svg(section, column)) for column in COSTS]
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "altair", "report") from error
-    return [Picture(column, PLOTS[column], svg) for column, svg in drawn if svg is not None]
+    score = _capital(charts.score_name(section))
+    return [Picture(column, f"{score} against {COSTS[column]}", svg) for column, svg in drawn if svg is not None]
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _view(section: Section, plots: list[Picture]) -> View:
@@ -69,7 +76,8 @@ def _view(section: Section, plots: list[Picture]) -> View:
     return View(
         section=section,
         plots=plots,
-        plots_missing="" if plots else "Too few variants with accuracy and latency for a picture.",
+        score=charts.score_name(section),
+        plots_missing="" if plots else f"Too few variants with {charts.score_name(section)} and latency for a picture.",
         groups=[(g, list(columns)) for g, columns in groupby(section.table.columns, lambda c: c.group)],
         evidence=labels.pop() if len(labels) == 1 else "see each row",
         dropped=frozenset(d.variant for d in section.decisions if not d.kept),
@@ -103,5 +111,8 @@ def to_html(report: Report, drawn: dict[str, list[Picture]]) -> str:
         views=[_view(section, drawn.get(section.name, [])) for section in report.sections],
         legend=[(label.value, meaning) for label, meaning in LEGEND.items()],
         palette=PALETTE,
+        proof_title=TITLE,
+        proof_headings=HEADINGS,
+        proof_key=KEY,
         facts=[(key, str(value)) for key, value in report.run.items() if key != "commands"],
     )

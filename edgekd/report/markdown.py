@@ -5,16 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgekd.report.evidence import LEGEND
+from edgekd.report.proofs import HEADINGS as PROOF_HEADINGS
+from edgekd.report.proofs import KEY as PROOF_KEY
+from edgekd.report.proofs import TITLE
+from edgekd.tasks import MAIN_METRIC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edgekd.decisions import Decision
+    from edgekd.report.cells import Cell
     from edgekd.report.model import Report, Section
-    from edgekd.report.table import Cell, Row
+    from edgekd.report.table import Row
 
 HEADINGS = {
-    "accuracy": "accuracy [95 % CI]",
+    "rmse": "RMSE [95 % CI]",
+    "mae": "MAE [95 % CI]",
+    "micro_f1": "micro F1 [95 % CI]",
     "p50_s": "p50 [95 % CI]",
     "p95_s": "p95 [95 % CI]",
     "speed_up": "speed-up [95 % CI]",
@@ -39,13 +46,28 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def _heading(key: str, heading: str, section: Section) -> str:
+    if key == MAIN_METRIC[section.table.task]:
+        return f"{heading} [95 % CI]"
+    return HEADINGS.get(key, heading)
+
+
+def _proofs(section: Section) -> list[str]:
+    """Write the arms of the students; nothing when none has a gain with an interval."""
+    if not section.proofs:
+        return []
+    align = ["---", "---:", *["---:"] * (len(PROOF_HEADINGS) - 3), "---"]
+    rows = [_row([escape(cell) for cell in proof.cells]) for proof in section.proofs]
+    return ["", _row(PROOF_HEADINGS), _row(align), *rows, "", PROOF_KEY]
+
+
 def _table(section: Section) -> list[str]:
     columns = section.table.columns
     headings = [
         "variant",
         "role",
         "precision",
-        *(HEADINGS.get(c.key, c.heading) for c in columns),
+        *(_heading(c.key, c.heading, section) for c in columns),
         "evidence",
     ]
     align = ["---"] * 3 + ["---:"] * len(columns) + ["---"]
@@ -78,8 +100,9 @@ def _section(section: Section, pictures: Sequence[tuple[str, str]]) -> list[str]
     for sentence in section.headline[1:]:
         lines += [escape(sentence), ""]
     lines += [f"![{caption}]({file})" for caption, file in pictures]
-    lines += ["", *_table(section), "", "### What the teacher brought", ""]
+    lines += ["", *_table(section), "", f"### {TITLE}", ""]
     lines += _bullets([escape(s) for s in section.gains], "No control was trained, so the gain is unknown.")
+    lines += _proofs(section)
     lines += ["", "### What was kept and what was dropped", ""]
     lines += _bullets(decisions, "No decision was recorded with these results.")
     if section.notes:

@@ -5,11 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgekd.report import units
+from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgekd.results import BenchResult, Machine
+
+
+_INTERVALS = {
+    TaskKind.SINGLE_LABEL: (
+        "accuracy by Wilson's score, differences of accuracy on the same texts by Bonett and Price's interval, the "
+        "gain from the teacher over texts and seeds"
+    ),
+    TaskKind.MULTI_LABEL: (
+        "F1 and its differences by a bootstrap over texts, the gain from the teacher over texts and seeds"
+    ),
+    TaskKind.REGRESSION: (
+        "correlations, errors and their differences by a bootstrap over texts, the gain from the teacher over texts "
+        "and seeds"
+    ),
+}
+_COUNTED = {
+    TaskKind.SINGLE_LABEL: "Accuracy and agreement are counted",
+    TaskKind.MULTI_LABEL: "F1, mAP and agreement are counted",
+    TaskKind.REGRESSION: "Correlations and errors are computed",
+}
 
 
 def _range(values: Sequence[int]) -> str:
@@ -20,6 +41,7 @@ def _range(values: Sequence[int]) -> str:
 def method_sentences(results: Sequence[BenchResult]) -> list[str]:
     """Say how a group of results was measured and how its statistics are computed."""
     first = results[0]
+    task = first.quality.task
     calls = _range([len(r.samples.total_s) for r in results])
     texts = _range([len(set(r.samples.text_index)) for r in results])
     blocks = _range([len(set(r.samples.block)) for r in results])
@@ -34,15 +56,13 @@ def method_sentences(results: Sequence[BenchResult]) -> list[str]:
         else f"in {sessions} sessions at different times, so small differences between sessions mean little"
     )
     sentences = [
-        f"Latency: one text at a time, from text to label, tokenization included; {calls} calls a variant "
+        f"Latency: one text at a time, from text to answer, tokenization included; {calls} calls a variant "
         f"over {texts} texts of '{first.data_name}' in {blocks} blocks, {interleaved}.",
         f"{threads}{pinned}; each variant in a process of its own; {warm} warm-up calls kept apart.",
         "Percentiles interpolate linearly (Hyndman and Fan 1996, type 7); a percentile that too few calls "
-        "support is not shown. Intervals cover 95 %: latency by a bootstrap over blocks of texts, accuracy "
-        "by Wilson's score, the gain from the teacher by Newcombe's method 10, other differences of accuracy "
-        "by Bonett and Price's interval for the same texts.",
+        f"support is not shown. Intervals cover 95 %: latency by a bootstrap over blocks of texts, {_INTERVALS[task]}.",
         "Speed-up is the ratio of median latencies, with the same blocks drawn for both sides.",
-        f"Accuracy and agreement are counted on {_range([len(r.quality.targets) for r in results])} texts.",
+        f"{_COUNTED[task]} on {_range([len(r.quality.targets) for r in results])} texts.",
         "Memory is the resident set of the whole process, Python and runtime included; size is everything "
         "that must be shipped.",
     ]

@@ -9,8 +9,9 @@ from edgekd.analysis.bootstrap import RESAMPLES
 from edgekd.errors import DataError
 from edgekd.report.evidence import statement
 from edgekd.report.method import machine_facts, method_sentences
+from edgekd.report.proofs import ProofRow, gains, proof_rows
 from edgekd.report.table import Table, build_table
-from edgekd.report.words import front_of, gains, headline
+from edgekd.report.words import front_of, headline
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -23,7 +24,7 @@ FRONT_COSTS = {"p50_s": "latency", "size_bytes": "size"}
 
 @dataclass(frozen=True)
 class Section:
-    """One target on one machine with one set of texts."""
+    """One target on one machine with one task and set of texts."""
 
     name: str  # unique within the report, fit for a file name
     target: str
@@ -33,7 +34,8 @@ class Section:
     headline: list[str]
     table: Table
     fronts: dict[str, list[str]]  # cost column -> names of the rows on the front, cheapest first
-    gains: list[str]
+    gains: list[str]  # did the teacher help? a sentence or more for each student
+    proofs: list[ProofRow]
     decisions: list[Decision]
     method: list[str]
     machine: list[tuple[str, str]]
@@ -77,10 +79,11 @@ def _host_targets() -> set[str]:
 
 
 def _groups(results: Sequence[BenchResult]) -> list[list[BenchResult]]:
-    """Group results that may stand in one table: same target, machine, threads and texts."""
-    groups: dict[tuple[str, str, int, str], list[BenchResult]] = {}
+    """Group results that may stand in one table: same target, machine, threads, texts and task."""
+    groups: dict[tuple[str, str, int, str, str], list[BenchResult]] = {}
     for result in results:
-        key = (result.target, result.machine.fingerprint, result.threads, result.data_hash)
+        task = result.quality.task.value
+        key = (result.target, result.machine.fingerprint, result.threads, result.data_hash, task)
         groups.setdefault(key, []).append(result)
     return list(groups.values())
 
@@ -95,6 +98,8 @@ def _heading(group: Sequence[BenchResult], groups: Sequence[Sequence[BenchResult
         parts.append(f"{first.data_name} ({first.data_hash[:8]})")
     if len(machines) > 1:
         parts.append(_machine_name(first.machine))
+    if len({other.quality.task for other in others}) > 1:
+        parts.append(first.quality.task.value)
     if len({other.threads for other in others}) > 1:
         parts.append(f"{first.threads} threads")
     return ", ".join(parts)
@@ -130,6 +135,7 @@ def _section(
         table=table,
         fronts={cost: [row.name for row in front_of(table.rows, cost)] for cost in FRONT_COSTS},
         gains=gains(table),
+        proofs=proof_rows(table),
         decisions=mine,
         method=method_sentences(group),
         machine=machine_facts(group[0].machine, group),
@@ -160,7 +166,7 @@ def build_report(
     """Compute a report. The same results always give the same report.
 
     Args:
-        results: what was measured; targets, machines and texts may be mixed, each combination gets a section.
+        results: what was measured; targets, machines, texts and tasks may be mixed, each combination gets a section.
         decisions: what was kept and dropped.
         title: the heading.
         run: facts about the run; ``commands`` (a list of strings) is shown under "How to reproduce".

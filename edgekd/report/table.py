@@ -11,36 +11,16 @@ from typing import TYPE_CHECKING
 from edgekd.analysis.bootstrap import RESAMPLES
 from edgekd.analysis.stats import needed_samples, speed_up, summarize
 from edgekd.report import units
+from edgekd.report.cells import Cell, Column, duration, missing, of_estimate, plain
+from edgekd.report.quality import NO_TEACHER, QUALITY_COLUMNS, quality_cells
 from edgekd.results import Role
+from edgekd.tasks import MAIN_METRIC, TaskKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from edgekd.analysis.stats import Estimate, Summary
+    from edgekd.analysis.stats import Summary
     from edgekd.results import BenchResult
-
-
-@dataclass(frozen=True)
-class Column:
-    """A measured quantity. ``key`` carries the unit of the raw value (``p50_s``, ``size_bytes``)."""
-
-    key: str
-    heading: str
-    group: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One number: raw, and as text. ``missing`` says why there is none."""
-
-    text: str
-    interval: str = ""
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
-    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +38,11 @@ class Row:
         return self.result.role is Role.TEACHER
 
     @property
+    def main(self) -> Cell:
+        """The score that decides in this task."""
+        return self.cells[MAIN_METRIC[self.result.quality.task]]
+
+    @property
     def evidence(self) -> str:
         """Where the numbers of this row were measured."""
         return self.result.evidence.value
@@ -65,20 +50,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """All variants of one target; ``reference`` is the row that speed-ups refer to."""
+    """All variants of one target and task; ``reference`` is the row that speed-ups refer to."""
 
+    task: TaskKind
     columns: list[Column]
     rows: list[Row]
     reference: Row | None
 
 
-QUALITY, LATENCY, MEMORY, FILE = "Quality", "Latency", "Memory", "File"
+LATENCY, MEMORY, FILE = "Latency", "Memory", "File"
 
-COLUMNS = [
-    Column("accuracy", "accuracy", QUALITY, "share of right labels, Wilson interval"),
-    Column("macro_f1", "macro F1", QUALITY, "unweighted mean of the labels' F1"),
-    Column("agreement", "agrees with teacher", QUALITY, "share of texts with the teacher's label"),
-    Column("kd_gain", "KD gain", QUALITY, "accuracy minus that of the same student trained without the teacher"),
+COST_COLUMNS = [
     Column("speed_up", "speed-up", LATENCY, "how many times faster than the teacher's ONNX fp32 at p50"),
     Column("p50_s", "p50", LATENCY, "median latency, text in to label out"),
     Column("p90_s", "p90", LATENCY, "90 % of calls are faster"),
@@ -94,79 +76,40 @@ COLUMNS = [
 ]
 
 
-def _missing(reason: str, *, blank: bool = False) -> Cell:
-    return Cell(units.BLANK if blank else units.MISSING, missing=reason)
-
-
-def _estimate(
-    estimate: Estimate | None,
-    text: Callable[[float, float, float], str],
-    interval: Callable[[float, float, float], str],
-    reason: str,
-) -> Cell:
-    if estimate is None:
-        return _missing(reason)
-    e = estimate
-    bounds = (e.value, e.low, e.high)
-    return Cell(text(*bounds), interval(*bounds), e.value, e.low, e.high, e.n)
-
-
-def _duration(estimate: Estimate | None, reason: str) -> Cell:
-    return _estimate(estimate, units.duration, units.duration_interval, reason)
-
-
-def _share(estimate: Estimate | None, reason: str) -> Cell:
-    return _estimate(estimate, units.percent, lambda _, low, high: units.percent_interval(low, high), reason)
+def columns_of(task: TaskKind) -> list[Column]:
+    """Return the columns of a task: its scores, then what it costs."""
+    return [*QUALITY_COLUMNS[task], *COST_COLUMNS]
 
 
 def _too_few(samples: int, q: float) -> str:
     return f"{samples} samples, needs {needed_samples(q)}"
 
 
-def _plain(value: float | None, text: Callable[[float], str], reason: str = "not recorded") -> Cell:
-    return _missing(reason) if value is None else Cell(text(value), value=value)
-
-
-def _gain(row_is_teacher: bool, estimate: Estimate | None) -> Cell:
-    if row_is_teacher:
-        return _missing("the teacher itself", blank=True)
-    if estimate is None:
-        return _missing("no control was trained")
-    e = estimate
-    interval = units.points_interval(e.low, e.high)
-    return Cell(units.points(e.value), interval, e.value, e.low, e.high, e.n)
-
-
 def _speed_up(result: BenchResult, reference: BenchResult | None, resamples: int) -> Cell:
     if reference is None:
-        return _missing("no teacher was measured")
+        return missing(NO_TEACHER)
     if result is reference:
         return Cell(units.ratio(1.0), value=1.0)
     found = speed_up(reference, result, resamples=resamples)
-    return _estimate(found, units.ratio, units.ratio_interval, _too_few(len(result.samples.total_s), 0.5))
+    return of_estimate(found, units.ratio, units.ratio_interval, _too_few(len(result.samples.total_s), 0.5))
 
 
 def _cells(result: BenchResult, summary: Summary, speed: Cell) -> dict[str, Cell]:
     n = summary.samples
-    no_labels = "the texts have no labels"
-    f1 = summary.macro_f1
     return {
-        "accuracy": _share(summary.accuracy, no_labels),
-        "macro_f1": _missing(no_labels) if f1 is None else Cell(units.percent(f1), value=f1),
-        "agreement": _share(summary.agreement, "no teacher was measured"),
-        "kd_gain": _gain(result.role is Role.TEACHER, summary.control_gain),
+        **quality_cells(result, summary),
         "speed_up": speed,
-        "p50_s": _duration(summary.p50, _too_few(n, 0.5)),
-        "p90_s": _duration(summary.p90, _too_few(n, 0.9)),
-        "p95_s": _duration(summary.p95, _too_few(n, 0.95)),
-        "p99_s": _duration(summary.p99, _too_few(n, 0.99)),
-        "tokenize_p50_s": _duration(summary.tokenize_p50, _too_few(n, 0.5)),
-        "infer_p50_s": _duration(summary.infer_p50, _too_few(n, 0.5)),
-        "load_time_s": _plain(summary.load_time_s, units.duration),
-        "peak_rss_bytes": _plain(summary.peak_rss_bytes, units.size),
-        "steady_rss_bytes": _plain(summary.steady_rss_bytes, units.size),
-        "size_bytes": _plain(summary.size_bytes, units.size),
-        "parameters": _plain(result.parameters, units.count),
+        "p50_s": duration(summary.p50, _too_few(n, 0.5)),
+        "p90_s": duration(summary.p90, _too_few(n, 0.9)),
+        "p95_s": duration(summary.p95, _too_few(n, 0.95)),
+        "p99_s": duration(summary.p99, _too_few(n, 0.99)),
+        "tokenize_p50_s": duration(summary.tokenize_p50, _too_few(n, 0.5)),
+        "infer_p50_s": duration(summary.infer_p50, _too_few(n, 0.5)),
+        "load_time_s": plain(summary.load_time_s, units.duration),
+        "peak_rss_bytes": plain(summary.peak_rss_bytes, units.size),
+        "steady_rss_bytes": plain(summary.steady_rss_bytes, units.size),
+        "size_bytes": plain(summary.size_bytes, units.size),
+        "parameters": plain(result.parameters, units.count),
     }
 
 
@@ -183,7 +126,8 @@ def _names(results: Sequence[BenchResult]) -> list[str]:
 
 
 def build_table(results: Sequence[BenchResult], *, resamples: int = RESAMPLES) -> Table:
-    """Compute the rows of one target: the teacher first, then the others from slow to fast."""
+    """Compute the rows of one target and task: the teacher first, then the others from slow to fast."""
+    task = results[0].quality.task
     reference = reference_of(results)
     rows = []
     for name, result in zip(_names(results), results, strict=True):
@@ -196,4 +140,4 @@ def build_table(results: Sequence[BenchResult], *, resamples: int = RESAMPLES) -
         return (row.result is not reference, not row.is_teacher, -(p50 or 0.0), row.name)
 
     rows.sort(key=order)
-    return Table(COLUMNS, rows, next((row for row in rows if row.result is reference), None))
+    return Table(task, columns_of(task), rows, next((row for row in rows if row.result is reference), None))

@@ -8,16 +8,26 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from edgekd.report.proofs import TITLE, over_seeds
+from edgekd.tasks import TaskKind
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
+    from edgekd.report.cells import Cell
     from edgekd.report.model import Report, Section
-    from edgekd.report.table import Cell, Row
+    from edgekd.report.table import Row
 
 # In the order of the report; the number is what to give up first when the terminal is narrow.
 SHOWN = {
     "accuracy": 0,
+    "pearson": 0,
+    "macro_f1": 0,
+    "micro_f1": 6,
+    "map": 9,
+    "rmse": 4,
     "agreement": 4,
+    "teacher_pearson": 5,
     "kd_gain": 5,
     "speed_up": 1,
     "p50_s": 0,
@@ -29,7 +39,7 @@ SHOWN = {
     "steady_rss_bytes": 9,
     "size_bytes": 1,
 }
-SHORT = {"agreement": "agrees", "tokenize_p50_s": "tokenize", "infer_p50_s": "infer"}
+SHORT = {"agreement": "agrees", "teacher_pearson": "follows", "tokenize_p50_s": "tokenize", "infer_p50_s": "infer"}
 GAP = 2  # between columns: one of padding, one drawn by the box
 EDGES = 2
 
@@ -55,6 +65,11 @@ def _width(cells: list[Text], heading: str) -> int:
     return max([len(heading), *(len(line) for cell in cells for line in cell.plain.split("\n"))])
 
 
+def _is_shown(key: str, section: Section) -> bool:
+    """Tell whether a column may be shown; beside accuracy, macro F1 says little that is new."""
+    return key in SHOWN and not (key == "macro_f1" and section.table.task is TaskKind.SINGLE_LABEL)
+
+
 def section_table(section: Section, width: int) -> Table:
     """Build the table with as many columns as ``width`` characters hold."""
     dropped = {d.variant for d in section.decisions if not d.kept}
@@ -64,7 +79,7 @@ def section_table(section: Section, width: int) -> Table:
     columns = {
         c.key: (SHORT.get(c.key, c.heading), [_cell(row.cells[c.key]) for row in rows])
         for c in section.table.columns
-        if c.key in SHOWN and not all(row.cells[c.key].missing for row in rows)
+        if _is_shown(c.key, section) and not all(row.cells[c.key].missing for row in rows)
     }
     used = _width(names, "variant") + _width(evidence, "evidence") + GAP + EDGES
     kept = set()
@@ -102,7 +117,9 @@ def render_terminal(report: Report) -> list[RenderableType]:
         parts.append(Text(section.statement, style="dim" if section.on_target else "yellow"))
         parts += [Text(sentence) for sentence in section.headline]
         parts.append(FittingTable(section))
-        parts += [Text(sentence) for sentence in section.gains]
+        if section.gains:
+            parts.append(Text(TITLE, style="bold"))
+        parts += [Text(sentence) for sentence in [*section.gains, *over_seeds(section.proofs)]]
         parts += [Text(f"Dropped {d.variant}: {d.reason}") for d in section.decisions if not d.kept]
         parts.append(Text(_small_print(section), style="dim"))
         parts.append(Text(""))
@@ -114,7 +131,7 @@ def _small_print(section: Section) -> str:
         f"{SHORT.get(c.key, c.heading)} {cell.text}: {cell.missing}"
         for c in section.table.columns
         for row in section.table.rows
-        if c.key in SHOWN and (cell := row.cells[c.key]).missing and cell.text != "-"
+        if _is_shown(c.key, section) and (cell := row.cells[c.key]).missing and cell.text != "-"
     )
     lines = ["Below each number: its 95 % interval."]
     if section.table.reference:

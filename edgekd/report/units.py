@@ -109,6 +109,33 @@ def points_interval(low: float, high: float) -> str:
     return f"{100 * low:+.1f} to {100 * high:+.1f}"
 
 
+def correlation(value: float) -> str:
+    """Write a correlation with three decimals."""
+    return f"{value + 0.0:.3f}"
+
+
+def correlation_change(difference: float) -> str:
+    """Write a difference of two correlations, always with its sign."""
+    rounded = round(difference, 3)
+    return f"{rounded:+.3f}" if rounded else "0.000"
+
+
+def correlation_interval(low: float, high: float) -> str:
+    """Write the interval of a correlation."""
+    return f"{low:.3f} to {high:.3f}"
+
+
+def correlation_change_interval(low: float, high: float) -> str:
+    """Write the interval of a difference of two correlations."""
+    return f"{low:+.3f} to {high:+.3f}"
+
+
+def value_interval(value: float, low: float, high: float) -> str:
+    """Write the interval of a plain number, digits by the interval."""
+    decimals = _decimals_for(value, (high - low) / 2)
+    return f"{low:,.{decimals}f} to {high:,.{decimals}f}"
+
+
 def relative(change: float) -> str:
     """Write a relative change in per cent, always with its sign."""
     rounded = round(100 * change, 1)

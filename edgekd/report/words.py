@@ -1,21 +1,24 @@
-"""Sentences of the report, made from the table: the headline and the gain from distillation."""
+"""Sentences of the report, made from the table: the headline."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgekd.analysis.paired_quality import accuracy_change
+from edgekd.analysis.gain_words import METRIC_NAMES, POINTS
+from edgekd.analysis.paired_quality import score_change
 from edgekd.analysis.pareto import Point, front, knee
 from edgekd.report import units
+from edgekd.tasks import MAIN_METRIC, TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgekd.report.table import Cell, Row, Table
+    from edgekd.report.cells import Cell
+    from edgekd.report.table import Row, Table
 
 
 def front_of(rows: Sequence[Row], cost: str) -> list[Row]:
-    """Return the rows on the front of accuracy against ``cost`` (a column key), cheapest first."""
+    """Return the rows on the front of the main score against ``cost`` (a column key), cheapest first."""
     by_name = {row.name: row for row in rows}
     return [by_name[point.name] for point in front(_points(rows, cost))]
 
@@ -23,16 +26,16 @@ def front_of(rows: Sequence[Row], cost: str) -> list[Row]:
 def _points(rows: Sequence[Row], cost: str) -> list[Point]:
     found = []
     for row in rows:
-        accuracy, price = row.cells["accuracy"].value, row.cells[cost].value
-        if accuracy is not None and price is not None and price > 0:
-            found.append(Point(row.name, accuracy, price))
+        score, price = row.main.value, row.cells[cost].value
+        if score is not None and price is not None and price > 0:
+            found.append(Point(row.name, score, price))
     return found
 
 
 def headline(table: Table, dropped: frozenset[str] = frozenset()) -> list[str]:
-    """Say what the balanced, the fastest and the most accurate student cost and bring.
+    """Say what the balanced, the fastest and the most accurate (the best) student cost and bring.
 
-    The balanced student is the knee of the front of accuracy against p50 latency. Variants named in
+    The balanced student is the knee of the front of the main score against p50 latency. Variants named in
     ``dropped`` are not considered.
     """
     rows = [row for row in table.rows if row.result.variant not in dropped]
@@ -50,7 +53,8 @@ def headline(table: Table, dropped: frozenset[str] = frozenset()) -> list[str]:
     if chosen is None:
         return ["The samples are too few to compare latencies."]
     sentences = [_against_teacher(chosen, table.reference)]
-    for adjective, row in (("fastest", line[0]), ("most accurate", line[-1])):
+    best = "most accurate" if table.task is TaskKind.SINGLE_LABEL else "best"
+    for adjective, row in (("fastest", line[0]), (best, line[-1])):
         if row is not chosen:
             sentences.append(f"The {adjective} student, {_against_teacher(row, table.reference, comma=',')}")
     return sentences
@@ -67,17 +71,23 @@ def _speed_words(cell: Cell) -> str:
     return f"{slower} slower than the teacher at p50"
 
 
-def _accuracy_words(row: Row, teacher: Row) -> str:
+def _quality_words(row: Row, teacher: Row) -> str:
     """Compare on the same texts, which is what a section guarantees."""
     mine, theirs = row.result.quality, teacher.result.quality
+    plain = mine.task is TaskKind.SINGLE_LABEL
     if not mine.targets or mine.targets != theirs.targets:
-        return "of unknown accuracy"
-    change = accuracy_change(mine.targets, theirs.predictions, mine.predictions)
+        return "of unknown accuracy" if plain else "of unknown quality"
+    change = score_change(mine.as_task, mine.targets, theirs.predictions, mine.predictions)
+    metric = MAIN_METRIC[mine.task]
     if change.value == 0:
-        return "equally accurate"
-    amount = f"{units.points_amount(change.value)} {'less' if change.value < 0 else 'more'} accurate"
+        return "equally accurate" if plain else f"equal in {METRIC_NAMES[metric]}"
+    amount = units.points_amount(change.value) if metric in POINTS else units.correlation(abs(change.value))
+    if plain:
+        told = f"{amount} {'less' if change.value < 0 else 'more'} accurate"
+    else:
+        told = f"{amount} {'lower' if change.value < 0 else 'higher'} in {METRIC_NAMES[metric]}"
     unsure = change.low <= 0 <= change.high
-    return amount + (f" (within the uncertainty of {change.n:,} texts)" if unsure else "")
+    return told + (f" (within the uncertainty of {change.n:,} texts)" if unsure else "")
 
 
 def _size_words(row: Row, teacher: Row) -> str:
@@ -87,39 +97,4 @@ def _size_words(row: Row, teacher: Row) -> str:
 
 def _against_teacher(row: Row, teacher: Row, comma: str = "") -> str:
     speed = _speed_words(row.cells["speed_up"])
-    return f"{row.name}{comma} is {speed}, {_accuracy_words(row, teacher)}, {_size_words(row, teacher)}."
-
-
-def _student_name(row: Row) -> str:
-    return row.result.variant.removesuffix(f"-{row.result.precision}")
-
-
-def gains(table: Table) -> list[str]:
-    """Say for each student whether distillation helped, from its fp32 variant where there is one.
-
-    The control is the same student trained on the true labels alone; it is an fp32 model.
-    """
-    best: dict[str, Row] = {}
-    for row in table.rows:
-        if row.is_teacher or row.result.control_accuracy is None:
-            continue
-        name = _student_name(row)
-        if name not in best or row.result.precision == "fp32":
-            best[name] = row
-    return [_gain_sentence(name, row) for name, row in sorted(best.items())]
-
-
-def _gain_sentence(name: str, row: Row) -> str:
-    gain, accuracy, control = row.summary.control_gain, row.summary.accuracy, row.result.control_accuracy
-    if gain is None or accuracy is None or control is None:
-        return f"{name}: the gain cannot be computed, because the texts have no labels."
-    precision = "" if row.result.precision == "fp32" else f", measured on {row.result.precision}"
-    numbers = (
-        f"{units.points(gain.value)} ({units.percent(accuracy.value)} against {units.percent(control)} "
-        f"without the teacher{precision}), 95 % interval {units.points_interval(gain.low, gain.high)}"
-    )
-    if gain.low > 0:
-        return f"KD helped {name}: {numbers}."
-    if gain.high < 0:
-        return f"KD hurt {name}: {numbers}."
-    return f"Cannot tell whether KD helped {name}: {numbers} includes 0; more test texts would tell."
+    return f"{row.name}{comma} is {speed}, {_quality_words(row, teacher)}, {_size_words(row, teacher)}."

@@ -1,13 +1,24 @@
-"""``bag``: a weighted mean of token embeddings, then a small MLP."""
+"""``bag``: a weighted mean of token embeddings, then a small MLP; perhaps with hashed n-grams of tokens."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from edgekd.student.base import classification_loss
+from edgekd.student.base import STUDENTS, task_fields, task_loss, token_fields
+from edgekd.student.embeddings import check_factor, init_small_weights, start_embeddings, widening
+from edgekd.student.ngrams import hashed_ngrams
+from edgekd.student.sizes import shape_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from edgekd.config import StudentConfig
+    from edgekd.teacher.load import Teacher
 
 
 class BagConfig(PreTrainedConfig):
@@ -17,7 +28,10 @@ class BagConfig(PreTrainedConfig):
 
     vocab_size: int = 30522
     embedding_dim: int = 128
+    factor_dim: int | None = None
     hidden_dim: int = 128
+    ngrams: int = 1
+    buckets: int = 16_384
     dropout: float = 0.1
     pad_token_id: int | None = 0
 
@@ -26,6 +40,8 @@ class BagForSequenceClassification(PreTrainedModel):
     """Each token has a vector and a learned weight in (0, 1); the text is the weighted mean.
 
     With all weights equal this is fastText's bag of words (Joulin et al. 2016, arXiv 1607.01759) with one hidden layer.
+    With ``ngrams`` above 1 the mean of the vectors of all hashed n-grams is added. Their table starts at 0, so the
+    student starts as the one without them.
     """
 
     config_class = BagConfig
@@ -34,8 +50,10 @@ class BagForSequenceClassification(PreTrainedModel):
 
     def __init__(self, config: BagConfig) -> None:
         super().__init__(config)
-        self.embeddings = nn.Embedding(config.vocab_size, config.embedding_dim)
+        self.embeddings = nn.Embedding(config.vocab_size, config.factor_dim or config.embedding_dim)
+        self.widen = widening(config.factor_dim, config.embedding_dim)
         self.token_weight = nn.Embedding(config.vocab_size, 1)
+        self.ngram_embeddings = nn.Embedding(config.buckets, config.embedding_dim) if config.ngrams > 1 else None
         self.dropout = nn.Dropout(config.dropout)
         self.hidden = nn.Linear(config.embedding_dim, config.hidden_dim)
         self.classifier = nn.Linear(config.hidden_dim, config.num_labels)
@@ -46,11 +64,18 @@ class BagForSequenceClassification(PreTrainedModel):
         return self.embeddings
 
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=0.0 if module.embedding_dim == 1 else 0.1)
+        init_small_weights(module)
+        if module is self.token_weight or module is self.ngram_embeddings:
+            nn.init.zeros_(module.weight)
+
+    def _ngram_mean(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return the mean vector of the text's n-grams, 0 when it has none: ``(batch, embedding_dim)``."""
+        mask = attention_mask.to(self.classifier.weight.dtype)
+        grams = hashed_ngrams(input_ids, mask, self.config.ngrams, self.config.buckets)
+        rows = torch.cat([bucket for bucket, _ in grams], dim=1)
+        counts = torch.cat([counted for _, counted in grams], dim=1)
+        share = counts / counts.sum(dim=1, keepdim=True).clamp_min(1)
+        return torch.matmul(share.unsqueeze(1), self.ngram_embeddings(rows)).squeeze(1)
 
     def forward(
         self,
@@ -62,7 +87,31 @@ class BagForSequenceClassification(PreTrainedModel):
         """Return logits of shape ``(batch, num_labels)``; ids and mask are ``(batch, sequence)``."""
         weight = torch.sigmoid(self.token_weight(input_ids).squeeze(-1)) * attention_mask
         total = weight.sum(dim=1, keepdim=True).clamp_min(1e-6)
-        mean = torch.matmul((weight / total).unsqueeze(1), self.embeddings(input_ids)).squeeze(1)
+        # Widened after the mean, which is the same because both are linear, and once instead of once a token.
+        mean = self.widen(torch.matmul((weight / total).unsqueeze(1), self.embeddings(input_ids)).squeeze(1))
+        if self.ngram_embeddings is not None:
+            mean = mean + self._ngram_mean(input_ids, attention_mask)
         hidden = torch.relu(self.hidden(self.dropout(mean)))
         logits = self.classifier(self.dropout(hidden))
-        return SequenceClassifierOutput(loss=classification_loss(logits, labels), logits=logits)
+        return SequenceClassifierOutput(loss=task_loss(logits, labels, self.config), logits=logits)
+
+
+@STUDENTS.register("bag")
+def build_bag(config: StudentConfig, teacher: Teacher, tokenizer: PreTrainedTokenizerFast | None) -> PreTrainedModel:
+    """Build a ``bag`` whose token vectors come from the teacher."""
+    shape = shape_of(config)
+    check_factor(config, shape["embedding_dim"])
+    student = BagForSequenceClassification(
+        BagConfig(
+            embedding_dim=shape["embedding_dim"],
+            factor_dim=config.factor_dim,
+            hidden_dim=shape["hidden_dim"],
+            ngrams=shape["ngrams"],
+            buckets=shape["buckets"],
+            dropout=config.dropout,
+            **token_fields(teacher, tokenizer),
+            **task_fields(teacher.model),
+        )
+    )
+    start_embeddings(student.embeddings, config, teacher, tokenizer)
+    return student

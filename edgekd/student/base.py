@@ -1,67 +1,86 @@
-"""What all students share: the registry of kinds, building one from a teacher, the plain loss."""
+"""What all students share: the registry of kinds, what they take from the teacher, the loss of their task."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
+from torch import nn
 
 from edgekd.errors import ConfigError
 from edgekd.registry import Registry
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
     from edgekd.config import StudentConfig
+    from edgekd.teacher.load import Teacher
 
 
 class StudentBuilder(Protocol):
     """Build an untrained student of one kind from its configuration and the teacher."""
 
-    def __call__(self, config: StudentConfig, teacher: PreTrainedModel) -> PreTrainedModel:
-        """Return the student; its vocabulary and labels are the teacher's."""
+    def __call__(
+        self, config: StudentConfig, teacher: Teacher, tokenizer: PreTrainedTokenizerFast | None
+    ) -> PreTrainedModel:
+        """Return the student; its labels are the teacher's, its vocabulary too without an own ``tokenizer``."""
 
 
 STUDENTS: Registry[StudentBuilder] = Registry("student")
 
-# Fields of StudentConfig that only some kinds have.
-_SHAPE_FIELDS = ("embedding_dim", "hidden_dim", "widths", "layers")
+
+def task_loss(logits: torch.Tensor, labels: torch.Tensor | None, config: PreTrainedConfig) -> torch.Tensor | None:
+    """Return the plain loss of the task that ``config.problem_type`` names, or None without labels.
+
+    Args:
+        logits: shape ``(batch, num_labels)``.
+        labels: single-label (also when no type is set): int ``(batch,)``, -100 = none; multi-label: 0/1
+            ``(batch, num_labels)``; regression: ``(batch,)`` in the units of the data.
+        config: of the model.
+    """
+    if labels is None:
+        return None
+    if config.problem_type == "multi_label_classification":
+        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+    if config.problem_type == "regression":
+        return F.mse_loss(logits.squeeze(-1), labels.to(logits.dtype))
+    return F.cross_entropy(logits, labels)
 
 
-def classification_loss(logits: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor | None:
-    """Return the mean cross entropy, or None without labels."""
-    return None if labels is None else F.cross_entropy(logits, labels)
+def task_fields(teacher: PreTrainedModel) -> dict[str, Any]:
+    """Return the configuration fields about the task, which every student takes from its teacher."""
+    return {
+        "id2label": dict(teacher.config.id2label),
+        "label2id": dict(teacher.config.label2id),
+        "problem_type": teacher.config.problem_type,
+    }
 
 
-def check_fields(config: StudentConfig, allowed: tuple[str, ...]) -> None:
-    """Reject shape fields that this kind of student does not have.
+def token_fields(teacher: Teacher, tokenizer: PreTrainedTokenizerFast | None) -> dict[str, Any]:
+    """Return the configuration fields about the tokens: of the own tokenizer, or else the teacher's."""
+    if tokenizer is None:
+        return {
+            "vocab_size": teacher.model.get_input_embeddings().weight.shape[0],
+            "pad_token_id": teacher.model.config.pad_token_id,
+        }
+    return {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
+
+
+def classifier_of(model: PreTrainedModel) -> tuple[str, nn.Linear]:
+    """Return the last layer with one output per label, and its dotted name.
 
     Raises:
-        ConfigError: naming the fields and what the kind allows.
+        ConfigError: when the model has none.
     """
-    wrong = [name for name in _SHAPE_FIELDS if name not in allowed and getattr(config, name) is not None]
-    if wrong:
-        raise ConfigError(
-            f"Student '{config.label}' of kind '{config.kind}' has no option {', '.join(wrong)}. "
-            f"Allowed: {', '.join(allowed)}."
-        )
-
-
-def pca_embeddings(weight: torch.Tensor, dim: int) -> torch.Tensor:
-    """Project an embedding table ``(vocab, hidden)`` onto its first principal components ``(vocab, dim)``.
-
-    The result is scaled to a standard deviation of 0.1, a range in which small students train well.
-    """
-    if dim > weight.shape[1]:
-        raise ConfigError(
-            f"embedding_dim {dim} is larger than the teacher's hidden size {weight.shape[1]}; "
-            "a projection cannot add dimensions."
-        )
-    centred = (weight - weight.mean(dim=0, keepdim=True)).double()
-    _, vectors = torch.linalg.eigh(centred.T @ centred)  # ascending eigenvalues
-    projected = (centred @ vectors.flip(1)[:, :dim]).to(weight.dtype)
-    return projected * (0.1 / projected.std())
+    found = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module.out_features == model.config.num_labels
+    ]
+    if not found:
+        raise ConfigError(f"A model of type '{model.config.model_type}' has no linear classifier to train.")
+    return found[-1]
 
 
 def count_parameters(model: PreTrainedModel) -> int:

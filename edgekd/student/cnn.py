@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from edgekd.student.base import classification_loss
+from edgekd.errors import ConfigError
+from edgekd.student.base import STUDENTS, task_fields, task_loss, token_fields
+from edgekd.student.embeddings import check_factor, init_small_weights, start_embeddings, widening
+from edgekd.student.sizes import shape_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from edgekd.config import StudentConfig
+    from edgekd.teacher.load import Teacher
 
 
 class CnnConfig(PreTrainedConfig):
@@ -19,6 +29,7 @@ class CnnConfig(PreTrainedConfig):
 
     vocab_size: int = 30522
     embedding_dim: int = 128
+    factor_dim: int | None = None
     filters: int = 96
     widths: list[int] = field(default_factory=lambda: [2, 3, 4])
     dropout: float = 0.2
@@ -34,7 +45,8 @@ class CnnForSequenceClassification(PreTrainedModel):
 
     def __init__(self, config: CnnConfig) -> None:
         super().__init__(config)
-        self.embeddings = nn.Embedding(config.vocab_size, config.embedding_dim)
+        self.embeddings = nn.Embedding(config.vocab_size, config.factor_dim or config.embedding_dim)
+        self.widen = widening(config.factor_dim, config.embedding_dim)
         self.pads = [nn.ConstantPad1d(((width - 1) // 2, width // 2), 0.0) for width in config.widths]
         self.convolutions = nn.ModuleList(
             nn.Conv1d(config.embedding_dim, config.filters, width) for width in config.widths
@@ -48,11 +60,7 @@ class CnnForSequenceClassification(PreTrainedModel):
         return self.embeddings
 
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, (nn.Linear, nn.Conv1d)):
-            nn.init.xavier_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=0.1)
+        init_small_weights(module)
 
     def forward(
         self,
@@ -65,10 +73,37 @@ class CnnForSequenceClassification(PreTrainedModel):
         mask = attention_mask.unsqueeze(1).to(self.classifier.weight.dtype)
         # NOTE: padded positions are zeroed before the convolution and again after the ReLU. A text therefore sees
         # zeros beyond its ends whether it is alone or padded in a batch, and its logits do not depend on the batch.
-        embedded = self.dropout(self.embeddings(input_ids)).transpose(1, 2) * mask
+        embedded = self.dropout(self.widen(self.embeddings(input_ids))).transpose(1, 2) * mask
         pooled = [
             (torch.relu(convolution(pad(embedded))) * mask).amax(dim=2)
             for pad, convolution in zip(self.pads, self.convolutions, strict=True)
         ]
         logits = self.classifier(self.dropout(torch.cat(pooled, dim=1)))
-        return SequenceClassifierOutput(loss=classification_loss(logits, labels), logits=logits)
+        return SequenceClassifierOutput(loss=task_loss(logits, labels, self.config), logits=logits)
+
+
+@STUDENTS.register("cnn")
+def build_cnn(config: StudentConfig, teacher: Teacher, tokenizer: PreTrainedTokenizerFast | None) -> PreTrainedModel:
+    """Build a ``cnn`` whose token vectors come from the teacher.
+
+    Raises:
+        ConfigError: for widths that are none.
+    """
+    shape = shape_of(config)
+    check_factor(config, shape["embedding_dim"])
+    widths = shape["widths"]
+    if not widths or not all(1 <= width <= 16 for width in widths) or len(set(widths)) != len(widths):
+        raise ConfigError(f"Student '{config.label}': widths: {widths} must be distinct numbers from 1 to 16.")
+    student = CnnForSequenceClassification(
+        CnnConfig(
+            embedding_dim=shape["embedding_dim"],
+            factor_dim=config.factor_dim,
+            filters=shape["hidden_dim"],
+            widths=widths,
+            dropout=config.dropout,
+            **token_fields(teacher, tokenizer),
+            **task_fields(teacher.model),
+        )
+    )
+    start_embeddings(student.embeddings, config, teacher, tokenizer)
+    return student

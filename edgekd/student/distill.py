@@ -1,50 +1,180 @@
-"""Distil one student: with the teacher's labels, and once without them as the control.
+"""Train one arm of one student and publish it.
 
-Data flow: TextData + transfer texts + teacher logits + StudentConfig -> a published model folder with ``train.json``.
+Data flow: Lesson (texts, true labels, teacher labels) + Arm + seed -> trained student -> a folder with ``train.json``
+and the logits of every split; for the distilled arm also model and tokenizer.
 """
 
 from __future__ import annotations
 
-import random
 import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from safetensors.numpy import save_file
 
-from edgekd.analysis.scores import classification_scores
 from edgekd.artifacts import publish_folder, write_json_atomic
-from edgekd.batches import EncodedTexts, predict_logits
-from edgekd.runfolder import TRAIN_FILE
+from edgekd.runfolder import PREDICTIONS_FILE, TRAIN_FILE
+from edgekd.scoring import in_words, score_model
 from edgekd.student.base import count_parameters
+from edgekd.student.heads import HeadsObjective, HeadTexts, layout, only, widen
 from edgekd.student.kinds import build_student
-from edgekd.student.losses import IGNORE_INDEX
-from edgekd.teacher.load import encode
-from edgekd.training import Objective, Schedule, train, writing_to
+from edgekd.student.lesson import Arm
+from edgekd.student.objective import DistillationObjective, LabelObjective
+from edgekd.student.self_training import self_train
+from edgekd.training import Schedule, train, writing_to
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from transformers import PreTrainedModel
 
     from edgekd.config import StudentConfig
-    from edgekd.data.types import Examples, TextData
     from edgekd.progress import Progress
-    from edgekd.teacher.load import Teacher
+    from edgekd.student.heads import Head
+    from edgekd.student.lesson import Lesson
+    from edgekd.training import Objective, OnScore, Validation
 
 MAX_CONTROL_EPOCHS = 30
+SAMPLE_TEXTS = 64  # for the automatic layer mapping
+
+
+def train_arm(
+    arm: Arm,
+    lessons: Sequence[Lesson],
+    *,
+    seed: int,
+    steps: int | None,
+    targets: Sequence[Path],
+    work: Path,
+    progress: Progress,
+    on_score: OnScore | None = None,
+) -> None:
+    """Train a student from its start and publish it, with ``train.json``.
+
+    Args:
+        arm: distilled, or one of the controls. A control may take as many steps as the distilled student, up to 30
+            epochs, and keeps the weights that were best on validation, so that a gain of the teacher is no artefact of
+            a short control run.
+        lessons: the material; more than one for a student with a head for each task.
+        seed: of the weights and the order of the texts.
+        steps: for controls: what the distilled student took.
+        targets: where it is published, one folder a lesson.
+        work: holds checkpoints; removed at the end.
+        progress: told where the work stands.
+        on_score: told the step and the score of each evaluation; may raise to end the training.
+    """
+    trained = train_student(arm, lessons, seed=seed, steps=steps, work=work, progress=progress, on_score=on_score)
+    for lesson, head, target in zip(lessons, trained.heads, targets, strict=True):
+        model = trained.model if len(lessons) == 1 else only(trained.model, head)
+        _publish(arm, lesson, model, {**trained.record}, target)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 @dataclass(frozen=True)
-class TransferSet:
-    """What the teacher said: logits of the training texts, and further texts with theirs."""
+class TrainedModel:
+    """A student after training, not published yet."""
 
-    train_logits: np.ndarray[Any, Any]  # (training texts, num_labels)
-    texts: list[str]
-    logits: np.ndarray[Any, Any]  # (len(texts), num_labels)
+    model: PreTrainedModel
+    heads: list[Head]
+    record: dict[str, Any]  # what train.json says about the training
 
 
-def _schedule(config: StudentConfig, epochs: int, patience: int) -> Schedule:
+def train_student(
+    arm: Arm,
+    lessons: Sequence[Lesson],
+    *,
+    seed: int,
+    steps: int | None,
+    work: Path,
+    progress: Progress,
+    on_score: OnScore | None = None,
+) -> TrainedModel:
+    """Train a student and return it; see :func:`train_arm`."""
+    first = lessons[0]
+    config = first.config.model_copy(update={"seed": seed})
+    model = build_student(config, first.teacher, first.tokenizer if config.vocabulary else None)
+    heads = layout([lesson.data.task for lesson in lessons])
+    texts = [lesson.texts_of(arm) for lesson in lessons]
+    if len(lessons) > 1:
+        widen(model, heads)
+    objectives = [_objective(arm, lesson, model) for lesson in lessons]
+    objective: Objective = objectives[0] if len(lessons) == 1 else HeadsObjective(heads, objectives)
+    train_set = texts[0] if len(lessons) == 1 else HeadTexts(texts)
+    schedule = _schedule(arm, config, len(train_set), steps)
+    outcome = train(
+        model,
+        train_set,
+        _validation(lessons, heads),
+        objective=objective,
+        schedule=schedule,
+        work=work / "training",
+        description=f"{_DESCRIPTIONS[arm].format(config.label)}{f', seed {seed}' if seed else ''}",
+        progress=progress,
+        on_score=on_score,
+    )
+    record: dict[str, Any] = {
+        "arm": arm.value,
+        "seed": seed,
+        "parameters": count_parameters(model),
+        "texts": len(train_set),
+        "objective": objective.describe(),
+        "training": asdict(outcome),
+    }
+    if arm is Arm.DISTILLED and config.self_training is not None:
+        record["self_training"] = _self_train(model, first, config, schedule, work, progress)
+    return TrainedModel(model, heads, record)
+
+
+def _publish(arm: Arm, lesson: Lesson, model: PreTrainedModel, record: dict[str, Any], target: Path) -> None:
+    scored = score_model(model, lesson.tokenizer, lesson.data, max_length=lesson.teacher.max_length)
+    with writing_to(target), publish_folder(target) as folder:
+        if arm is Arm.DISTILLED:
+            model.save_pretrained(folder)
+            lesson.tokenizer.save_pretrained(folder)
+        save_file(scored.logits, folder / PREDICTIONS_FILE)
+        write_json_atomic(folder / TRAIN_FILE, {**record, **scored.as_dict()})
+
+
+def _validation(lessons: Sequence[Lesson], heads: Sequence[Head]) -> Validation:
+    """Return the score that decides: of the task, or the mean over the tasks."""
+    if len(lessons) == 1:
+        return lessons[0].validation()
+    parts = [lesson.validation(slice(head.start, head.stop)) for lesson, head in zip(lessons, heads, strict=True)]
+    return lambda model: sum(part(model) for part in parts) / len(parts)
+
+
+_DESCRIPTIONS = {
+    Arm.DISTILLED: "Distilling {}",
+    Arm.CONTROL: "Control for {} (no teacher)",
+    Arm.TRANSFER_CONTROL: "Control for {} (teacher's choices only)",
+}
+
+
+def _objective(arm: Arm, lesson: Lesson, model: PreTrainedModel) -> Objective:
+    task, config = lesson.data.task, lesson.config
+    if arm is not Arm.DISTILLED:
+        return LabelObjective(task.kind, config.label_smoothing)
+    sample = None
+    if config.feature_losses:
+        few = lesson.texts_of(Arm.CONTROL)
+        rows = list(range(0, len(few), max(1, len(few) // SAMPLE_TEXTS)))[:SAMPLE_TEXTS]
+        sample = few.batch(rows, model.config.pad_token_id or 0)
+    return DistillationObjective(
+        task.kind,
+        config,
+        student=model,
+        teacher=lesson.labeller.model if config.feature_losses else None,
+        sample=sample,
+    )
+
+
+def _schedule(arm: Arm, config: StudentConfig, texts: int, steps: int | None) -> Schedule:
+    epochs, patience, feature_epochs = config.epochs, config.patience, config.feature_epochs
+    if arm is Arm.CONTROL:
+        equal_steps = max(1, round((steps or 0) / -(-texts // config.batch_size)))
+        epochs = config.control_epochs or min(equal_steps, MAX_CONTROL_EPOCHS)
+        patience = max(5, patience)
     return Schedule(
         epochs=epochs,
         learning_rate=config.learning_rate,
@@ -53,111 +183,25 @@ def _schedule(config: StudentConfig, epochs: int, patience: int) -> Schedule:
         weight_decay=config.weight_decay,
         patience=patience,
         seed=config.seed,
+        average=config.average,
+        feature_epochs=feature_epochs if arm is Arm.DISTILLED else 0,
     )
 
 
-def _score(model: PreTrainedModel, teacher: Teacher, examples: Examples) -> dict[str, Any]:
-    ids = encode(teacher.tokenizer, examples.texts, teacher.max_length)
-    logits = predict_logits(model, ids, pad_token_id=teacher.tokenizer.pad_token_id or 0)
-    predictions = logits.argmax(axis=1).tolist()
-    return classification_scores(examples.targets, predictions, teacher.labels)
-
-
-def transfer_rows(config: StudentConfig, available: int) -> list[int]:
-    """Return which transfer texts this student uses: all, or a seeded sample of ``max_transfer``."""
-    if config.max_transfer is None or config.max_transfer >= available:
-        return list(range(available))
-    return sorted(random.Random(config.seed).sample(range(available), config.max_transfer))  # noqa: S311
-
-
-def distil(
-    config: StudentConfig,
-    teacher: Teacher,
-    data: TextData,
-    transfer: TransferSet,
-    *,
-    target: Path,
-    work: Path,
-    progress: Progress,
+def _self_train(
+    model: PreTrainedModel, lesson: Lesson, config: StudentConfig, schedule: Schedule, work: Path, progress: Progress
 ) -> dict[str, Any]:
-    """Train a student from the teacher's labels and publish it at ``target``; return what ``train.json`` holds."""
-    rows = transfer_rows(config, len(transfer.texts))
-    texts = [*data.train.texts, *(transfer.texts[row] for row in rows)]
-    train_set = EncodedTexts(
-        encode(teacher.tokenizer, texts, teacher.max_length),
-        [*data.train.targets, *[IGNORE_INDEX] * len(rows)],
-        np.concatenate([transfer.train_logits, transfer.logits[rows]]),
-    )
-    objective = Objective(config.loss, config.alpha, config.beta, config.temperature)
-    return _train_and_publish(
-        config, teacher, data, train_set, objective, _schedule(config, config.epochs, config.patience),
-        target=target, work=work, description=f"Distilling {config.label}", progress=progress,
-    )  # fmt: skip
-
-
-def train_control(
-    config: StudentConfig,
-    teacher: Teacher,
-    data: TextData,
-    *,
-    distilled_steps: int,
-    target: Path,
-    work: Path,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Train the same student, from the same start, on the true labels alone, and publish it at ``target``.
-
-    It sees only the labelled training texts (nobody else could label the transfer texts). It may take as many steps as
-    the distilled student took, up to 30 epochs, and keeps the weights that were best on validation, so a small gain of
-    the teacher is not an artefact of a short control run.
-    """
-    train_set = EncodedTexts(encode(teacher.tokenizer, data.train.texts, teacher.max_length), data.train.targets)
-    steps_per_epoch = -(-len(train_set) // config.batch_size)
-    equal_steps = max(1, round(distilled_steps / steps_per_epoch))
-    epochs = config.control_epochs or min(equal_steps, MAX_CONTROL_EPOCHS)
-    return _train_and_publish(
-        config, teacher, data, train_set, Objective(), _schedule(config, epochs, max(5, config.patience)),
-        target=target, work=work, description=f"Control for {config.label} (no teacher)", progress=progress,
-    )  # fmt: skip
-
-
-def _train_and_publish(
-    config: StudentConfig,
-    teacher: Teacher,
-    data: TextData,
-    train_set: EncodedTexts,
-    objective: Objective,
-    schedule: Schedule,
-    *,
-    target: Path,
-    work: Path,
-    description: str,
-    progress: Progress,
-) -> dict[str, Any]:
-    model = build_student(config, teacher.model)
-    validation_set = EncodedTexts(
-        encode(teacher.tokenizer, data.validation.texts, teacher.max_length), data.validation.targets
-    )
-    outcome = train(
-        model,
-        train_set,
-        validation_set,
-        objective=objective,
-        schedule=schedule,
-        work=work,
-        description=description,
-        progress=progress,
-    )
-    record = {
-        "parameters": count_parameters(model),
-        "texts": len(train_set),
-        "training": asdict(outcome),
-        "validation": _score(model, teacher, data.validation),
-        "test": _score(model, teacher, data.test),
-    }
-    with writing_to(target), publish_folder(target) as folder:
-        model.save_pretrained(folder)
-        teacher.tokenizer.save_pretrained(folder)
-        write_json_atomic(folder / TRAIN_FILE, record)
-    shutil.rmtree(work, ignore_errors=True)
-    return record
+    """Run the rounds; return them with the test scores before and after, told plainly."""
+    assert config.self_training is not None
+    task, length = lesson.data.task, lesson.teacher.max_length
+    before = score_model(model, lesson.tokenizer, lesson.data, max_length=length).scores["test"]
+    rounds = self_train(model, lesson, config.self_training, schedule, work=work, progress=progress)
+    after = score_model(model, lesson.tokenizer, lesson.data, max_length=length).scores["test"]
+    gain = after[task.main_metric] - before[task.main_metric]
+    words = f"self-training: {in_words(task, before)} before, {after[task.main_metric]:.3f} after ({gain:+.3f})"
+    if not rounds:
+        words = f"self-training found no text it was sure of ({in_words(task, before)})"
+    elif not any(item["kept"] for item in rounds):
+        words = f"self-training did not help on validation and was undone ({in_words(task, before)})"
+    progress.say(f"  {words}")
+    return {"rounds": rounds, "test_before": before, "test_after": after, "words": words}

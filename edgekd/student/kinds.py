@@ -2,86 +2,62 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
+from edgekd.errors import ConfigError
+
+# Importing a module registers its builder.
+from edgekd.student import transformer  # noqa: F401
 from edgekd.student.bag import BagConfig, BagForSequenceClassification
-from edgekd.student.base import STUDENTS, check_fields, pca_embeddings
+from edgekd.student.base import STUDENTS
 from edgekd.student.cnn import CnnConfig, CnnForSequenceClassification
-from edgekd.student.cut import choose_layers, cut_layers, layer_count
+from edgekd.student.linear import LinearConfig, LinearForSequenceClassification
+from edgekd.student.recurrent import (
+    BiGruConfig,
+    BiGruForSequenceClassification,
+    BiLstmConfig,
+    BiLstmForSequenceClassification,
+)
+from edgekd.student.sizes import check_fields
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from edgekd.config import StudentConfig
+    from edgekd.teacher.load import Teacher
 
-for _config, _model in ((BagConfig, BagForSequenceClassification), (CnnConfig, CnnForSequenceClassification)):
+for _config, _model in (
+    (LinearConfig, LinearForSequenceClassification),
+    (BagConfig, BagForSequenceClassification),
+    (CnnConfig, CnnForSequenceClassification),
+    (BiLstmConfig, BiLstmForSequenceClassification),
+    (BiGruConfig, BiGruForSequenceClassification),
+):
     AutoConfig.register(_config.model_type, _config)
     AutoModelForSequenceClassification.register(_config, _model)
 
 
-def _label_fields(teacher: PreTrainedModel) -> dict[str, Any]:
-    return {
-        "id2label": dict(teacher.config.id2label),
-        "label2id": dict(teacher.config.label2id),
-        "pad_token_id": teacher.config.pad_token_id,
-    }
+def build_student(
+    config: StudentConfig, teacher: Teacher, tokenizer: PreTrainedTokenizerFast | None = None
+) -> PreTrainedModel:
+    """Build an untrained student, on the CPU.
 
-
-def _with_teacher_embeddings(student: PreTrainedModel, teacher: PreTrainedModel) -> PreTrainedModel:
-    table = student.get_input_embeddings().weight
-    with torch.no_grad():
-        table.copy_(pca_embeddings(teacher.get_input_embeddings().weight.detach(), table.shape[1]))
-    return student
-
-
-@STUDENTS.register("bag")
-def build_bag(config: StudentConfig, teacher: PreTrainedModel) -> PreTrainedModel:
-    """Build a ``bag`` whose embeddings are a PCA of the teacher's."""
-    check_fields(config, ("embedding_dim", "hidden_dim"))
-    student = BagForSequenceClassification(
-        BagConfig(
-            vocab_size=teacher.get_input_embeddings().weight.shape[0],
-            embedding_dim=config.embedding_dim or min(128, teacher.get_input_embeddings().weight.shape[1]),
-            hidden_dim=config.hidden_dim or 128,
-            dropout=config.dropout,
-            **_label_fields(teacher),
-        )
-    )
-    return _with_teacher_embeddings(student, teacher)
-
-
-@STUDENTS.register("cnn")
-def build_cnn(config: StudentConfig, teacher: PreTrainedModel) -> PreTrainedModel:
-    """Build a ``cnn`` whose embeddings are a PCA of the teacher's."""
-    check_fields(config, ("embedding_dim", "hidden_dim", "widths"))
-    student = CnnForSequenceClassification(
-        CnnConfig(
-            vocab_size=teacher.get_input_embeddings().weight.shape[0],
-            embedding_dim=config.embedding_dim or min(128, teacher.get_input_embeddings().weight.shape[1]),
-            filters=config.hidden_dim or 96,
-            widths=config.widths or [2, 3, 4],
-            dropout=config.dropout,
-            **_label_fields(teacher),
-        )
-    )
-    return _with_teacher_embeddings(student, teacher)
-
-
-@STUDENTS.register("transformer")
-def build_transformer(config: StudentConfig, teacher: PreTrainedModel) -> PreTrainedModel:
-    """Build a transformer from layers of the teacher."""
-    check_fields(config, ("layers",))
-    return cut_layers(teacher, choose_layers(config.layers, layer_count(teacher)))
-
-
-def build_student(config: StudentConfig, teacher: PreTrainedModel) -> PreTrainedModel:
-    """Build an untrained student.
+    Args:
+        config: its kind and shape.
+        teacher: whose labels it has, and from which its start is taken.
+        tokenizer: the student's own one, as :func:`edgekd.student.vocabulary.student_tokenizer` made it; the
+            teacher's if not given.
 
     Raises:
-        ConfigError: for an unknown kind or an option that the kind does not have.
+        ConfigError: for an unknown kind, an option that the kind does not have, or a shape that cannot be built.
     """
+    check_fields(config)
+    if config.vocabulary is not None and tokenizer is None:
+        raise ConfigError(f"Student '{config.label}' has an own vocabulary, but was given no tokenizer.")
+    own = tokenizer if config.vocabulary is not None else None
     torch.manual_seed(config.seed)
-    return STUDENTS.get(config.kind)(config, teacher)
+    student: PreTrainedModel = STUDENTS.get(config.kind)(config, teacher, own).to("cpu")
+    return student

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgekd.analysis.scores import classification_scores
 from edgekd.artifacts import publish_folder, write_json_atomic
-from edgekd.batches import EncodedTexts, predict_logits
+from edgekd.batches import EncodedTexts
 from edgekd.runfolder import METRICS_FILE
+from edgekd.scoring import in_words, score_model
 from edgekd.student.base import count_parameters
+from edgekd.student.objective import LabelObjective
 from edgekd.teacher.load import Teacher, check_labels, encode, load_classifier, load_for_training
-from edgekd.training import Objective, Schedule, train, writing_to
+from edgekd.training import Schedule, ValidationTexts, train, writing_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,16 +27,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from edgekd.config import TeacherConfig
-    from edgekd.data.types import Examples, TextData
+    from edgekd.data.types import TextData
     from edgekd.progress import Progress
 
 
-def score(teacher: Teacher, examples: Examples) -> dict[str, Any]:
-    """Return accuracy, precision, recall and F1 (macro and per class) of a classifier on labelled texts."""
-    ids = encode(teacher.tokenizer, examples.texts, teacher.max_length)
-    logits = predict_logits(teacher.model, ids, pad_token_id=teacher.tokenizer.pad_token_id or 0)
-    predictions = logits.argmax(axis=1).tolist()
-    return classification_scores(examples.targets, predictions, teacher.labels)
+def score(teacher: Teacher, data: TextData) -> dict[str, Any]:
+    """Return calibration and scores of a classifier on validation, test and further data."""
+    return score_model(teacher.model, teacher.tokenizer, data, max_length=teacher.max_length).as_dict()
 
 
 def publish(teacher: Teacher, metrics: dict[str, Any], target: Path) -> None:
@@ -54,18 +52,16 @@ def fine_tune(data: TextData, config: TeacherConfig, target: Path, work: Path, p
     ``work`` holds checkpoints and is removed at the end.
     """
     teacher = load_for_training(config, data.task, progress)
-    sets = [
-        EncodedTexts(encode(teacher.tokenizer, part.texts, teacher.max_length), part.targets)
-        for part in (data.train, data.validation)
-    ]
+    train_set, validation = _material(teacher, data)
     start = {name: tensor.clone() for name, tensor in teacher.model.state_dict().items()}
     outcomes, weights = [], []
     for number in range(config.runs):
         teacher.model.load_state_dict(start)
         outcome = train(
             teacher.model,
-            *sets,
-            objective=Objective(),
+            train_set,
+            validation,
+            objective=LabelObjective(data.task.kind),
             schedule=_schedule(config, number),
             work=work / f"run-{number}",
             description="Fine-tuning the teacher" + (f", run {number + 1} of {config.runs}" if config.runs > 1 else ""),
@@ -74,19 +70,31 @@ def fine_tune(data: TextData, config: TeacherConfig, target: Path, work: Path, p
         outcomes.append(asdict(outcome))
         weights.append({name: tensor.cpu().clone() for name, tensor in teacher.model.state_dict().items()})
     progress.start("Scoring the teacher", None)
-    accuracies = [outcome["best_validation_accuracy"] for outcome in outcomes]
-    averaged = average_greedily(teacher.model, weights, accuracies, lambda: score(teacher, data.validation)["accuracy"])
+    scores = [outcome["best_validation_score"] for outcome in outcomes]
+    averaged = average_greedily(
+        teacher.model,
+        weights,
+        scores,
+        lambda: validation(teacher.model),
+    )
     metrics = {
-        "validation": score(teacher, data.validation),
-        "test": score(teacher, data.test),
+        **score(teacher, data),
         "training": outcomes,
         "averaged_runs": averaged,
         **_facts(teacher, data),
     }
     publish(teacher, metrics, target)
-    progress.finish(f"test accuracy {metrics['test']['accuracy']:.3f}")
+    progress.finish(in_words(data.task, metrics["test"]))
     shutil.rmtree(work, ignore_errors=True)
     return teacher
+
+
+def _material(teacher: Teacher, data: TextData) -> tuple[EncodedTexts, ValidationTexts]:
+    train_ids, validation_ids = (
+        encode(teacher.tokenizer, part.texts, teacher.max_length) for part in (data.train, data.validation)
+    )
+    train_set = EncodedTexts(train_ids, data.train.targets, task=data.task.kind, num_labels=data.task.num_outputs)
+    return train_set, ValidationTexts(data.task, validation_ids, data.validation.targets)
 
 
 def _schedule(config: TeacherConfig, number: int) -> Schedule:
@@ -105,21 +113,21 @@ def _schedule(config: TeacherConfig, number: int) -> Schedule:
 def average_greedily(
     model: PreTrainedModel,
     weights: Sequence[Mapping[str, torch.Tensor]],
-    accuracies: Sequence[float],
+    scores: Sequence[float],
     validate: Callable[[], float],
 ) -> list[int]:
     """Load the greedy average of several fine-tunings into ``model`` and return which runs are in it.
 
     Runs are tried from the best to the worst on validation; one joins the average when that does not lower the
-    validation accuracy (greedy soup: Wortsman et al. 2022, arXiv 2203.05482).
+    validation score (greedy soup: Wortsman et al. 2022, arXiv 2203.05482).
     """
-    order = sorted(range(len(weights)), key=lambda run: -accuracies[run])
-    chosen, best = [order[0]], accuracies[order[0]]
+    order = sorted(range(len(weights)), key=lambda run: -scores[run])
+    chosen, best = [order[0]], scores[order[0]]
     for run in order[1:]:
         model.load_state_dict(_mean([weights[i] for i in (*chosen, run)]))
-        accuracy = validate()
-        if accuracy >= best:
-            chosen, best = [*chosen, run], accuracy
+        score = validate()
+        if score >= best:
+            chosen, best = [*chosen, run], score
     model.load_state_dict(_mean([weights[i] for i in chosen]))
     return sorted(chosen)
 
@@ -147,10 +155,9 @@ def adopt(data: TextData, config: TeacherConfig, target: Path, progress: Progres
     check_labels(teacher, data.task, config.model)
     progress.start("Scoring the teacher", None)
     metrics = {
-        "validation": score(teacher, data.validation),
-        "test": score(teacher, data.test),
+        **score(teacher, data),
         **_facts(teacher, data),
     }
     publish(teacher, metrics, target)
-    progress.finish(f"test accuracy {metrics['test']['accuracy']:.3f}")
+    progress.finish(in_words(data.task, metrics["test"]))
     return teacher

@@ -13,6 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from edgekd.assets import get_asset
 from edgekd.errors import ConfigError, DataError
+from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     from edgekd.tasks import Task
 
 ASSET_PREFIX = "asset:"
+
+# What transformers calls the tasks.
+PROBLEM_TYPES = {
+    TaskKind.SINGLE_LABEL: "single_label_classification",
+    TaskKind.MULTI_LABEL: "multi_label_classification",
+    TaskKind.REGRESSION: "regression",
+}
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,7 @@ def load_for_training(config: TeacherConfig, task: Task, progress: Progress) -> 
         num_labels=task.num_outputs,
         id2label=dict(enumerate(task.labels)),
         label2id={label: index for index, label in enumerate(task.labels)},
+        problem_type=PROBLEM_TYPES[task.kind],
         ignore_mismatched_sizes=True,
         use_safetensors=True,
         trust_remote_code=config.trust_remote_code,
@@ -141,7 +150,14 @@ def check_labels(teacher: Teacher, task: Task, where: str) -> None:
     Raises:
         DataError: listing both.
     """
-    if teacher.labels == task.labels:
+    problem = teacher.model.config.problem_type or PROBLEM_TYPES[TaskKind.SINGLE_LABEL]
+    if problem != PROBLEM_TYPES[task.kind]:
+        raise DataError(
+            f"The teacher '{where}' was trained for {problem.replace('_', ' ')}, but the data's task is "
+            f"{task.kind.value}.",
+            hint="Set data.task in the recipe (or --task) to the teacher's, or take another teacher.",
+        )
+    if teacher.labels == task.labels or (task.kind is TaskKind.REGRESSION and len(teacher.labels) == 1):
         return
     if set(teacher.labels) == set(task.labels):
         hint = f"Give the data's labels in the teacher's order: data.labels: [{', '.join(teacher.labels)}]"

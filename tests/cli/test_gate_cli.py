@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 from edgekd.bench.machine import describe_machine
 from edgekd.bundle import load_bundle
 from edgekd.cli.app import app
-from edgekd.data.prepare import read_evaluation
+from edgekd.data.evaluation import read_evaluation
 from edgekd.errors import ConfigError, DataError, Incomparable, InvalidArtifact
 from edgekd.results import Quality, save_result
+from edgekd.tasks import Task, TaskKind
 from tests.bundles import make_bundle
 from tests.results import make_machine, make_result, make_samples
 from tests.toys import write_csv
@@ -185,7 +186,7 @@ def test_a_model_that_does_not_load_is_named(world, tmp_path):
 
 
 def stored(world, path, **changes):
-    examples = read_evaluation(str(world / "data.csv"), LABELS)
+    examples = read_evaluation(str(world / "data.csv"), Task(TaskKind.SINGLE_LABEL, LABELS))
     facts = {
         "variant": path.name.split(".")[0],
         "machine": describe_machine(),

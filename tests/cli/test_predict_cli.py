@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from edgekd.cli.app import app
 from edgekd.errors import ConfigError, DataError, InvalidArtifact
+from edgekd.tasks import Calibration, TaskKind
 from tests.bundles import make_bundle
 
 pytest.importorskip("onnx")
@@ -39,6 +41,51 @@ def test_json_lines(bundle):
     assert (value["text"], value["label"]) == ("great film", "positive")
     assert value["probability"] == value["probabilities"]["positive"]
     assert sum(value["probabilities"].values()) == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def emotions(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("emotions")
+    calibration = Calibration(1.0, (0.6, 0.6, 0.6))
+    labels = ("anger", "joy", "love")  # awful, good and dull; great, boring and fun; bad and fine
+    return str(make_bundle(folder, labels=labels, task=TaskKind.MULTI_LABEL, calibration=calibration).folder)
+
+
+def test_every_label_that_reaches_its_threshold_is_shown_the_surest_first(emotions):
+    texts = ["great great bad", "great", "the film"]
+    both, one, none = lines(runner.invoke(app, ["predict", emotions, *texts]))
+    assert re.fullmatch(r"joy 0\.\d{3}, love 0\.\d{3}  great great bad", both)
+    assert re.fullmatch(r"joy 0\.\d{3}  great", one)
+    assert none == "(none)  the film"
+
+
+def test_multi_label_json_has_the_chosen_labels_and_all_probabilities(emotions):
+    result = runner.invoke(app, ["predict", emotions, "great great bad", "the film", "--json"])
+    first, second = (json.loads(line) for line in lines(result))
+    assert first["labels"] == ["joy", "love"]
+    assert list(first["probabilities"]) == ["anger", "joy", "love"]
+    assert first["probabilities"]["joy"] > first["probabilities"]["love"] >= 0.6 > first["probabilities"]["anger"]
+    assert second["labels"] == []
+
+
+def test_a_regression_bundle_gives_values(tmp_path):
+    bundle = str(make_bundle(tmp_path, labels=("rating",), task=TaskKind.REGRESSION).folder)
+    [line] = lines(runner.invoke(app, ["predict", bundle, "great"]))
+    number, text = line.split()
+    assert (float(number), text) == (pytest.approx(4 / 3, abs=0.1), "great")
+    [value] = [json.loads(row) for row in lines(runner.invoke(app, ["predict", bundle, "great", "--json"]))]
+    assert set(value) == {"text", "value"}
+    assert value["value"] == pytest.approx(float(number), abs=1e-3)
+
+
+def test_the_probability_is_the_calibrated_one(bundle, tmp_path):
+    warm = str(make_bundle(tmp_path, calibration=Calibration(4.0)).folder)
+    cold, warmed = (
+        json.loads(lines(runner.invoke(app, ["predict", folder, "great", "--json"]))[0]) for folder in (bundle, warm)
+    )
+    odds = [value["probability"] / (1 - value["probability"]) for value in (cold, warmed)]
+    assert odds[1] == pytest.approx(odds[0] ** 0.25, rel=1e-3)
+    assert warmed["label"] == cold["label"] == "positive"
 
 
 def test_an_empty_text_has_an_answer(bundle):

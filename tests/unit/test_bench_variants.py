@@ -7,6 +7,7 @@ import pytest
 
 from edgekd.bench.job import BenchJob, run_job, run_split, target_of
 from edgekd.bench.variants import (
+    in_order,
     label_order,
     open_teacher,
     unique_names,
@@ -16,6 +17,7 @@ from edgekd.bench.variants import (
 from edgekd.errors import ConfigError, InvalidArtifact
 from edgekd.progress import Silent
 from edgekd.results import Role
+from edgekd.tasks import Calibration, Task, TaskKind
 from tests.bundles import make_bundle
 
 pytest.importorskip("onnx")
@@ -110,9 +112,55 @@ def test_names_become_unique(bundle):
 
 def test_labels_in_another_order_are_mapped_and_others_refused(tmp_path, bundle):
     variant = variant_from_bundle(bundle.folder)
-    assert label_order(variant, ["positive", "negative"]) == [1, 0]
+    assert label_order(variant, Task(TaskKind.SINGLE_LABEL, ("positive", "negative"))) == [1, 0]
     with pytest.raises(ConfigError, match=r"'tiny' predicts negative, positive; the others predict bad, good"):
-        label_order(variant, ["bad", "good"])
+        label_order(variant, Task(TaskKind.SINGLE_LABEL, ("bad", "good")))
+    with pytest.raises(ConfigError, match=r"'tiny' is a single-label model; the others are multi-label models"):
+        label_order(variant, Task(TaskKind.MULTI_LABEL, ("negative", "positive")))
+
+
+def test_what_a_regression_measures_may_have_any_name(tmp_path):
+    variant = variant_from_teacher(write_teacher(tmp_path / "t", id2label={"0": "LABEL_0"}, problem_type="regression"))
+    assert label_order(variant, Task(TaskKind.REGRESSION, ("rating",))) == [0]
+
+
+def test_thresholds_follow_their_labels():
+    calibration = Calibration(2.0, (0.1, 0.2, 0.3))
+    # output 0 belongs to place 2, output 1 to place 0, output 2 to place 1
+    assert in_order(calibration, [2, 0, 1]) == Calibration(2.0, (0.2, 0.3, 0.1))
+    assert in_order(Calibration(3.0), [1, 0]) == Calibration(3.0)
+
+
+@pytest.mark.parametrize(
+    ("config", "task"),
+    [
+        ({}, TaskKind.SINGLE_LABEL),
+        ({"problem_type": None}, TaskKind.SINGLE_LABEL),
+        ({"problem_type": "single_label_classification"}, TaskKind.SINGLE_LABEL),
+        ({"problem_type": "multi_label_classification"}, TaskKind.MULTI_LABEL),
+        ({"problem_type": "regression", "id2label": {"0": "rating"}}, TaskKind.REGRESSION),
+        ({"id2label": {"0": "LABEL_0"}}, TaskKind.REGRESSION),
+    ],
+)
+def test_the_task_of_a_teacher_is_in_its_config(tmp_path, config, task):
+    assert variant_from_teacher(write_teacher(tmp_path / "t", **config)).task.kind is task
+
+
+def test_an_unknown_problem_type_names_those_that_are_known(tmp_path):
+    with pytest.raises(ConfigError, match=r"problem_type 'ranking'.*multi_label_classification, regression"):
+        variant_from_teacher(write_teacher(tmp_path / "t", problem_type="ranking"))
+
+
+def test_the_calibration_of_a_teacher_lies_beside_it(tmp_path):
+    folder = write_teacher(tmp_path / "t")
+    assert variant_from_teacher(folder).calibration == Calibration()
+    for stored in ({"temperature": 1.5, "thresholds": None}, {"temperature": 2.0, "thresholds": [0.25, 0.5]}):
+        (folder / "edgekd_metrics.json").write_text(json.dumps({"calibration": stored}), encoding="utf-8")
+        found = variant_from_teacher(folder).calibration
+        assert found.temperature == stored["temperature"]
+        assert list(found.thresholds or ()) == (stored["thresholds"] or [])
+    (folder / "edgekd_metrics.json").write_text(json.dumps({"test": {}}), encoding="utf-8")
+    assert variant_from_teacher(folder).calibration == Calibration()
 
 
 # Options

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekd.config import DataConfig, SplitConfig
-from edgekd.data.assets import NEAR_ZERO, ratings_table, sms_table
+from edgekd.data.assets import NEAR_ZERO, ratings_table, sentiment_table, sms_table
 from edgekd.data.prepare import load_data, prepare, read_evaluation, read_texts, save_data
 from edgekd.data.types import SPLITS, Dropped, Examples, TextData
 from edgekd.errors import ConfigError, DataError, InvalidArtifact
@@ -29,6 +29,10 @@ def jsonl(tmp_path):
         return str(path)
 
     return make
+
+
+def single(*labels: str) -> Task:
+    return Task(TaskKind.SINGLE_LABEL, labels)
 
 
 def reasons(data: TextData) -> dict[tuple[str, str], int]:
@@ -125,21 +129,112 @@ def test_data_that_cannot_be_used(jsonl, rows, message):
         prepare(DataConfig(train=jsonl("a.jsonl", rows)))
 
 
-@pytest.mark.parametrize("labels", [["a", "a"], ["a"], []])
-def test_configured_labels_must_be_two_different_names(jsonl, labels):
+def test_configured_labels_are_checked_before_reading():
     with pytest.raises(ConfigError, match=r"data\.labels"):
-        prepare(DataConfig(train=jsonl("a.jsonl", ROWS), labels=labels))
+        prepare(DataConfig(train="nowhere.csv", labels=["a", "a"]))
 
 
-def test_other_task_is_refused_before_reading():
-    with pytest.raises(ConfigError, match="'multi-label' is not supported yet"):
-        prepare(DataConfig(train="nowhere.csv", task=TaskKind.MULTI_LABEL))
+def test_multi_label_data(jsonl):
+    rows = [(text, ["good", "long"] if i % 3 else []) for i, (text, _) in enumerate(ROWS)]
+    data = prepare(DataConfig(train=jsonl("a.jsonl", rows), task=TaskKind.MULTI_LABEL))
+    assert data.task == Task(TaskKind.MULTI_LABEL, ("good", "long"))
+    found = {text: target for name in SPLITS for text, target in zip(*vars(data.split(name)).values(), strict=True)}
+    assert found == {text: (0, 1) if labels else () for text, labels in rows}  # no text is lost for having no label
+
+
+def test_regression_data(tmp_path):
+    lines = [f"{text},{i / 4}" for i, (text, _) in enumerate(ROWS)]
+    (tmp_path / "a.csv").write_text("\n".join(["text,rating", *lines]))
+    data = prepare(DataConfig(train=str(tmp_path / "a.csv"), task=TaskKind.REGRESSION))
+    assert data.task == Task(TaskKind.REGRESSION, ("rating",))
+    found = {text: target for name in SPLITS for text, target in zip(*vars(data.split(name)).values(), strict=True)}
+    assert found == {text: i / 4 for i, (text, _) in enumerate(ROWS)}
+
+
+def test_splits_depend_on_the_text_not_on_the_task(jsonl):
+    single = prepare(DataConfig(train=jsonl("a.jsonl", ROWS)))
+    numbers = [(text, i / 4) for i, (text, _) in enumerate(ROWS)]
+    regression = prepare(DataConfig(train=jsonl("b.jsonl", numbers), task=TaskKind.REGRESSION))
+    assert [single.split(name).texts for name in SPLITS] == [regression.split(name).texts for name in SPLITS]
+
+
+@pytest.mark.parametrize(
+    ("task", "withheld"),
+    [(TaskKind.SINGLE_LABEL, -1), (TaskKind.MULTI_LABEL, []), (TaskKind.REGRESSION, None)],
+)
+def test_test_split_with_withheld_labels_is_made_from_train(jsonl, tmp_path, task, withheld):
+    label = {
+        TaskKind.SINGLE_LABEL: lambda i: i % 2,
+        TaskKind.MULTI_LABEL: lambda i: [i % 2],
+        TaskKind.REGRESSION: lambda i: i / 4,
+    }[task]
+    jsonl("set/train.jsonl", [(text, label(i)) for i, (text, _) in enumerate(ROWS)])
+    jsonl("set/test.jsonl", [("t one", withheld), ("t two", withheld)])
+    (tmp_path / "set/data.json").write_text(json.dumps({"labels": ["n", "y"] if task != "regression" else ["x"]}))
+    data = prepare(DataConfig(train=str(tmp_path / "set"), task=task))
+    assert reasons(data) == {("test", "split without labels"): 2}
+    assert len(data.test) > 2
+
+
+def test_evaluation_sets_win_over_everything_that_is_learned_from(jsonl, tmp_path):
+    jsonl("set/train.jsonl", ROWS)
+    jsonl("set/validation.jsonl", [("v one", "good"), ("v two", "bad")])
+    jsonl("set/test.jsonl", [("t one", "good"), ("t two", "bad")])
+    (tmp_path / "more.txt").write_text("u one\nu two\n")
+    other = [("V one", "good"), ("t one", "good"), ("u  one", "bad"), (ROWS[0][0], "bad"), ("x", "bad"), ("X", "bad")]
+    data = prepare(
+        DataConfig(
+            train=str(tmp_path / "set"),
+            unlabelled=[str(tmp_path / "more.txt")],
+            evaluate={"o": jsonl("o.jsonl", other)},
+        )
+    )
+    assert data.evaluate == {"o": Examples(["V one", "t one", "u  one", ROWS[0][0], "x"], [1, 1, 0, 0, 0])}
+    assert data.test.texts == ["t one", "t two"]  # to be scored on twice harms nobody
+    assert data.validation.texts == ["v two"]
+    assert data.unlabelled == ["u two"]
+    assert len(data.train) == 59
+    assert reasons(data) == {
+        ("o", "duplicate within o"): 1,
+        ("validation", "also in o"): 1,
+        ("train", "also in o"): 1,
+        ("unlabelled", "also in o"): 1,
+    }
+
+
+def test_evaluation_sets_have_the_labels_of_train(jsonl):
+    evaluate = {"o": jsonl("o.jsonl", [("a", "good"), ("b", "fine")])}
+    with pytest.raises(DataError, match=r"o\.jsonl', line 2, column 'label': unknown label 'fine'"):
+        prepare(DataConfig(train=jsonl("a.jsonl", ROWS), evaluate=evaluate))
+
+
+@pytest.mark.parametrize("name", ["train", "unlabelled", "a/b", "", ".."])
+def test_names_of_evaluation_sets_are_file_names(name):
+    with pytest.raises(ConfigError, match=r"data\.evaluate: '.*' cannot be a name"):
+        prepare(DataConfig(train="nowhere.csv", evaluate={name: "nowhere.csv"}))
+
+
+def test_empty_evaluation_set_names_its_source(jsonl):
+    with pytest.raises(DataError, match=r"The o split of '.*o\.jsonl' has no texts"):
+        prepare(DataConfig(train=jsonl("a.jsonl", ROWS), evaluate={"o": jsonl("o.jsonl", [(" ", "good")])}))
 
 
 def test_text_file_cannot_be_train(tmp_path):
     (tmp_path / "a.txt").write_text("text\n")
     with pytest.raises(DataError, match="without labels it can only be used for unlabelled texts"):
         prepare(DataConfig(train=str(tmp_path / "a.txt")))
+
+
+def test_saved_hf_dataset_with_lists_of_classes(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    classes = datasets.List(datasets.ClassLabel(names=["z", "y", "x"]))
+    features = datasets.Features({"text": datasets.Value("string"), "labels": classes})
+    rows = {"text": [f"made up {i}" for i in range(60)], "labels": [[[2, 0], [], [1]][i % 3] for i in range(60)]}
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(str(tmp_path / "saved"))
+    data = prepare(DataConfig(train=str(tmp_path / "saved"), task=TaskKind.MULTI_LABEL))
+    assert data.task == Task(TaskKind.MULTI_LABEL, ("z", "y", "x"))
+    found = dict(zip(data.train.texts, data.train.targets, strict=True))
+    assert all(target == [(0, 2), (), (1,)][int(text.split()[-1]) % 3] for text, target in found.items())
 
 
 def test_saved_hf_dataset_with_class_names_and_withheld_test_labels(tmp_path):
@@ -178,7 +273,10 @@ def test_saved_hf_dataset_with_class_names_and_withheld_test_labels(tmp_path):
 def test_rated_sentences_become_labels_by_sign(tmp_path):
     path = tmp_path / "ratings.txt"
     path.write_bytes(b'id\tsentiment\ttext\r\n1\t2.3\t"fine\r\n2\t-0.5\tpoor\r\n3\t0.49\tso so\r\n4\t-0.1\tmeh\r\n')
-    table = ratings_table(path, "asset:toy")
+    rated = ratings_table(path, "asset:toy")
+    assert rated.read("text") == ['"fine', "poor", "so so", "meh"]
+    assert rated.read("rating") == [2.3, -0.5, 0.49, -0.1]
+    table = sentiment_table(rated)
     assert table.read("text") == ['"fine', "poor"]
     assert table.read("label") == ["positive", "negative"]
     assert table.skipped == {NEAR_ZERO: ["so so", "meh"]}
@@ -197,38 +295,84 @@ def test_sms_rows_that_were_swallowed_are_divided_again(tmp_path):
     ]
 
 
-def test_asset_with_skipped_rows(tmp_path, monkeypatch):
+@pytest.fixture
+def asset(tmp_path, monkeypatch):
+    """All assets of rated texts hold these: 65 sentences, five of them rated near zero."""
     lines = [f"{i}\t{(-1) ** i * (0.1 if i < 5 else 2)}\tmade up sentence {i}" for i in range(65)]
     file = tmp_path / "movieReviewSnippets_GroundTruth.txt"
     file.write_text("\r\n".join(["id\tsentiment\ttext", *lines]) + "\r\n", newline="")
+    (tmp_path / "amazonReviewSnippets_GroundTruth.txt").write_bytes(file.read_bytes().replace(b"made", b"thing"))
     monkeypatch.setattr("edgekd.data.assets.get_asset", lambda name, progress=None: tmp_path)
+
+
+def test_asset_with_skipped_rows(asset):
     data = prepare(DataConfig())
     assert (data.name, data.task.labels) == ("movie-sentiment", ("negative", "positive"))
     assert reasons(data)["train", NEAR_ZERO] == 5
     assert len(data.train) + len(data.validation) + len(data.test) == 60
     # Measuring with an asset never touches its training texts.
-    assert read_evaluation("asset:movie-sentiment", ["negative", "positive"]) == data.test
+    assert read_evaluation("asset:movie-sentiment", data.task) == data.test
+
+
+def test_asset_as_regression(asset):
+    data = prepare(DataConfig(train="asset:movie-ratings", task=TaskKind.REGRESSION))
+    assert data.task == Task(TaskKind.REGRESSION, ("rating",))
+    assert sum(len(data.split(name)) for name in SPLITS) == 65
+    assert set(data.train.targets) <= {-2.0, 2.0, -0.1, 0.1}
+    assert read_evaluation("asset:movie-ratings", data.task) == data.test
+
+
+def test_other_domain_is_learned_from_and_scored_on_in_different_texts(asset):
+    products = "asset:product-sentiment"
+    data = prepare(DataConfig(unlabelled=[products], evaluate={"products": products}))
+    of_products = prepare(DataConfig(train=products))
+    assert data.evaluate == {"products": of_products.test}
+    assert data.unlabelled == of_products.train.texts
+    # Whatever the recipe's shares are: measuring with the asset later must not meet texts of the training.
+    config = DataConfig(unlabelled=[products], validation=products, test=products, split=SplitConfig(test=0.4, seed=7))
+    other = prepare(config)
+    assert other.unlabelled == data.unlabelled
+    assert (other.validation, other.test) == (of_products.validation, of_products.test)
 
 
 def test_evaluation_of_a_file_keeps_rows_and_order(jsonl):
     rows = [("b", "good"), ("a", "bad"), ("", "bad"), ("b", "good")]
-    assert read_evaluation(jsonl("e.jsonl", rows), ["good", "bad"]) == Examples(["b", "a", "b"], [0, 1, 0])
+    assert read_evaluation(jsonl("e.jsonl", rows), single("good", "bad")) == Examples(["b", "a", "b"], [0, 1, 0])
     with pytest.raises(DataError, match=r"line 1, column 'label': unknown label 'good'\. Allowed: x, y"):
-        read_evaluation(jsonl("e.jsonl", rows), ["x", "y"])
+        read_evaluation(jsonl("e.jsonl", rows), single("x", "y"))
 
 
 def test_evaluation_of_a_folder_takes_the_test_split(jsonl, tmp_path):
     jsonl("set/train.jsonl", ROWS)
     with pytest.raises(DataError, match="has no test split"):
-        read_evaluation(str(tmp_path / "set"), ["bad", "good"])
+        read_evaluation(str(tmp_path / "set"), single("bad", "good"))
     jsonl("set/test.jsonl", [("t", 1)])
-    assert read_evaluation(str(tmp_path / "set"), ["bad", "good"]) == Examples(["t"], [1])
+    assert read_evaluation(str(tmp_path / "set"), single("bad", "good")) == Examples(["t"], [1])
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "expected"),
+    [
+        (Task(TaskKind.MULTI_LABEL, ("x", "y")), ["x|y", [], "1", ""], [(0, 1), (), (1,), ()]),
+        (Task(TaskKind.REGRESSION, ("rating",)), [1, "2.5", 0, -1], [1.0, 2.5, 0.0, -1.0]),
+    ],
+)
+def test_evaluation_of_every_task(jsonl, task, labels, expected):
+    path = jsonl("e.jsonl", [(f"t{i}", label) for i, label in enumerate(labels)])
+    assert read_evaluation(path, task) == Examples(["t0", "t1", "t2", "t3"], expected)
+
+
+def test_evaluation_with_data_of_another_task(jsonl):
+    with pytest.raises(ConfigError, match="looks like multi-label data, but the task is single-label"):
+        read_evaluation(jsonl("e.jsonl", [("a", "x|y")]), single("x", "y"))
+    with pytest.raises(DataError, match="expected a number, found 'x'"):
+        read_evaluation(jsonl("e.jsonl", [("a", "x")]), Task(TaskKind.REGRESSION, ("rating",)))
 
 
 def test_evaluation_with_named_columns(tmp_path):
     path = tmp_path / "e.csv"
     path.write_text("what,mood\nhello,good\n")
-    found = read_evaluation(str(path), ["bad", "good"], text_column="what", label_column="mood")
+    found = read_evaluation(str(path), single("bad", "good"), text_column="what", label_column="mood")
     assert found == Examples(["hello"], [1])
 
 
@@ -238,18 +382,53 @@ def test_texts_of_any_format(jsonl, tmp_path):
     assert read_texts(jsonl("b.jsonl", [("x", None), ("y", None)])) == ["x", "y"]
 
 
-pairs = st.lists(st.tuples(st.text(), st.integers(0, 1)), max_size=6)
+label_names = st.lists(st.text(min_size=1), min_size=2, max_size=4, unique=True)
+TARGETS = {
+    TaskKind.SINGLE_LABEL: st.integers(0, 1),
+    TaskKind.MULTI_LABEL: st.sets(st.integers(0, 1)).map(lambda chosen: tuple(sorted(chosen))),
+    TaskKind.REGRESSION: st.floats(allow_nan=False, allow_infinity=False),
+}
 
 
-@settings(max_examples=40, deadline=None)
-@given(pairs, pairs, pairs, st.lists(st.text()), st.lists(st.text(min_size=1), min_size=2, max_size=2, unique=True))
-def test_round_trip_is_exact(tmp_path_factory, train, validation, test, unlabelled, labels):
-    parts = [Examples([t for t, _ in part], [y for _, y in part]) for part in (train, validation, test)]
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.sampled_from(TaskKind), st.lists(st.text()), label_names)
+def test_round_trip_is_exact(tmp_path_factory, draws, kind, unlabelled, labels):
+    rows = st.lists(st.tuples(st.text(), TARGETS[kind]), max_size=6)
+    parts = [Examples([t for t, _ in part], [y for _, y in part]) for part in (draws.draw(rows) for _ in range(5))]
     odd = Dropped("empty text", "train", 1, ["\u2028\n\x85"])
-    data = TextData("n\u2028", Task(TaskKind.SINGLE_LABEL, tuple(labels)), *parts, unlabelled, [odd])
+    names = labels[:1] if kind is TaskKind.REGRESSION else labels
+    data = TextData("n\u2028", Task(kind, tuple(names)), *parts[:3], unlabelled, [odd], {"a": parts[3], "b": parts[4]})
     folder = tmp_path_factory.mktemp("data")
     save_data(data, folder)
-    assert load_data(folder) == data
+    again = load_data(folder)
+    assert again == data
+    assert again.train.hash() == data.train.hash()
+
+
+def test_data_without_evaluation_sets_of_an_earlier_version_load(jsonl, tmp_path):
+    data = prepare(DataConfig(train=jsonl("a.jsonl", ROWS)))
+    save_data(data, tmp_path / "out")
+    description = json.loads((tmp_path / "out/data.json").read_text())
+    assert description.pop("evaluate") == []
+    (tmp_path / "out/data.json").write_text(json.dumps(description))
+    assert load_data(tmp_path / "out") == data
+
+
+@pytest.mark.parametrize("task", [TaskKind.MULTI_LABEL, TaskKind.REGRESSION])
+def test_prepared_folder_of_every_task_is_itself_a_source(jsonl, tmp_path, task):
+    def label(i):
+        return [["b", "a"], ["c"], []][i % 3] if task is TaskKind.MULTI_LABEL else i / 4
+
+    rows = [(text, label(i)) for i, (text, _) in enumerate(ROWS)]
+    labels = ["c", "b", "a"] if task is TaskKind.MULTI_LABEL else ["rating"]
+    data = prepare(DataConfig(train=jsonl("a.jsonl", rows), task=task, labels=labels))
+    save_data(data, tmp_path / "out")
+    again = prepare(DataConfig(train=str(tmp_path / "out"), task=task))
+    assert again.task == data.task == Task(task, tuple(labels))
+    assert [again.split(name) for name in SPLITS] == [data.split(name) for name in SPLITS]
+    assert read_evaluation(str(tmp_path / "out/test.jsonl"), data.task) == data.test
+    with pytest.raises(ConfigError, match=f"looks like {task.value} data"):
+        prepare(DataConfig(train=str(tmp_path / "out")))
 
 
 def test_prepared_folder_is_itself_a_source(jsonl, tmp_path):
@@ -258,7 +437,7 @@ def test_prepared_folder_is_itself_a_source(jsonl, tmp_path):
     again = prepare(DataConfig(train=str(tmp_path / "out")))
     assert again.task == data.task
     assert [again.split(name) for name in SPLITS] == [data.split(name) for name in SPLITS]
-    assert read_evaluation(str(tmp_path / "out"), ["good", "bad"]) == data.test
+    assert read_evaluation(str(tmp_path / "out"), single("good", "bad")) == data.test
 
 
 @pytest.mark.parametrize("damage", ["changed", "missing"])
@@ -281,6 +460,7 @@ from edgekd.config import DataConfig, TransferConfig
 from edgekd.data.prepare import prepare
 from edgekd.data.transfer import transfer_texts
 transfer_texts(prepare(DataConfig(train={path!r})), TransferConfig())
+prepare(DataConfig(train={path!r}, task="multi-label", labels=["bad", "good"]))
 heavy = {{"numpy", "torch", "transformers", "datasets", "pandas", "pyarrow"}} & set(sys.modules)
 sys.exit(f"imported {{heavy}}" if heavy else 0)
 """

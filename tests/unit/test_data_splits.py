@@ -1,16 +1,12 @@
-"""Hash splits, cleaning and transfer texts: pure functions, so properties hold for any text."""
+"""Hash splits and cleaning: pure functions, so properties hold for any text."""
 
 from __future__ import annotations
 
-import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekd.config import TransferConfig
 from edgekd.data.splits import assign, clean, make_splits, normalise, shorten
-from edgekd.data.transfer import spans, transfer_texts
-from edgekd.data.types import Examples, TextData
-from edgekd.tasks import Task, TaskKind
+from edgekd.data.types import Examples
 
 SHARES = {"test": 0.15, "validation": 0.1}
 texts = st.lists(st.text(min_size=1), unique_by=normalise, max_size=30)
@@ -110,64 +106,3 @@ def test_at_most_three_short_examples():
     assert (item.count, len(item.examples)) == (5, 3)
     assert all(len(text) == 80 and text.endswith("...") for text in item.examples)
     assert shorten("a\n b") == "a b"
-
-
-def data(train: list[str], validation=(), test=(), unlabelled=()) -> TextData:
-    task = Task(TaskKind.SINGLE_LABEL, ("no", "yes"))
-    parts = [Examples(list(part), [0] * len(part)) for part in (train, validation, test)]
-    return TextData("toy", task, *parts, list(unlabelled), [])
-
-
-TEN = [" ".join(f"w{row}x{word}" for word in range(10)) for row in range(200)]
-
-
-def test_spans_are_contiguous_parts():
-    words = TEN[0].split()
-    found = list(spans(TEN[0], per_text=200, min_words=3, seed=0))
-    assert len(found) == 200
-    lengths = set()
-    for span in found:
-        part = span.split()
-        start = words.index(part[0])
-        assert words[start : start + len(part)] == part
-        lengths.add(len(part))
-    assert lengths == set(range(3, 10))  # at least min_words, never the whole text
-
-
-@pytest.mark.parametrize("text", ["", "one", "one two"])
-def test_text_without_a_proper_part_has_no_span(text):
-    assert list(spans(text, per_text=9, min_words=2, seed=0)) == []
-
-
-def test_fractional_count_holds_on_average():
-    count = sum(len(list(spans(text, per_text=1.5, min_words=2, seed=0))) for text in TEN)
-    assert 270 < count < 330  # 300 expected; four standard deviations are 28
-
-
-def test_transfer_is_deterministic_and_stable_when_rows_are_added():
-    config = TransferConfig(amount=4)
-    first = transfer_texts(data(TEN[:100]), config)
-    assert first == transfer_texts(data(TEN[:100]), config)
-    assert transfer_texts(data(TEN), config)[: len(first)] == first
-    assert first != transfer_texts(data(TEN[:100]), TransferConfig(amount=4, seed=1))
-
-
-def test_unlabelled_texts_come_first_and_can_be_left_out():
-    given_data = data(["a b c d"], unlabelled=["u v", "U  V", "a B c d", "x y"])
-    assert transfer_texts(given_data, TransferConfig())[:2] == ["u v", "x y"]
-    without = transfer_texts(given_data, TransferConfig(unlabelled=False))
-    assert without
-    assert not {"u v", "x y"} & set(without)
-    assert transfer_texts(given_data, TransferConfig(amount=0)) == ["u v", "x y"]
-
-
-words = st.lists(st.sampled_from(["a", "B", "b", "c"]), min_size=1, max_size=6).map(" ".join)
-
-
-@settings(max_examples=60)
-@given(*[st.lists(words, max_size=6)] * 4)
-def test_no_transfer_text_leaks_or_repeats(train, validation, test, unlabelled):
-    found = transfer_texts(data(train, validation, test, unlabelled), TransferConfig())
-    keys = [normalise(text) for text in found]
-    assert len(set(keys)) == len(keys)
-    assert not set(keys) & {normalise(text) for text in [*train, *validation, *test]}

@@ -6,8 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgekd.analysis.sums import METRICS as INTERVALS
 from edgekd.errors import ConfigError
-from edgekd.gate.grammar import METRICS, UNITS, Quantity, Reference, parse_rule, parse_rules
+from edgekd.gate.grammar import (
+    METRICS,
+    QUALITY_METRICS,
+    UNITS,
+    Quantity,
+    Reference,
+    check_metrics,
+    default_rules,
+    parse_rule,
+    parse_rules,
+)
+from edgekd.tasks import TaskKind
 
 
 @pytest.mark.parametrize(
@@ -30,6 +42,12 @@ from edgekd.gate.grammar import METRICS, UNITS, Quantity, Reference, parse_rule,
         ("accuracy<0.85", "accuracy", Reference.ABSOLUTE, 0.85),
         ("macro_f1<+1pt", "macro_f1", Reference.DIFFERENCE, 0.01),
         ("agreement<0.98", "agreement", Reference.ABSOLUTE, 0.98),
+        ("pearson<-0.02", "pearson", Reference.DIFFERENCE, -0.02),
+        ("pearson<0.8", "pearson", Reference.ABSOLUTE, 0.8),
+        ("rmse>5%", "rmse", Reference.PERCENT, 0.05),
+        ("rmse>0.8", "rmse", Reference.ABSOLUTE, 0.8),
+        ("mae>+0.1", "mae", Reference.DIFFERENCE, 0.1),
+        ("micro_f1<-0.5pt", "micro_f1", Reference.DIFFERENCE, -0.005),
     ],
 )
 def test_rules(text, metric, reference, limit):
@@ -53,6 +71,13 @@ def test_rules(text, metric, reference, limit):
         ("accuracy<85", ["share above 0 and at most 1"]),
         ("agreement<-1pt", ["agreement already compares", 'Write "agreement<0.98"']),
         ("size>0MB", ["always fails"]),
+        ("rmse>0", ["always fails"]),
+        ("pearson<-1pt", ["pearson cannot have unit 'pt'", "a correlation from -1 to 1"]),
+        ("pearson<-2%", ["two things", "pearson<-0.02", "pearson<0.8"]),
+        ("pearson<1.5", ["correlation above 0 and at most 1"]),
+        ("pearson>0.02", ["fail when pearson gets better (higher)"]),
+        ("rmse<5%", ["fail when rmse gets better (lower)", 'Write "rmse>5%"']),
+        ("rmse>5pt", ["rmse cannot have unit 'pt'", "in the units of the data", "% (of the baseline)"]),
         ("faster please", ["expected METRIC", "p50, p90"]),
         ("p95>", ["expected METRIC"]),
         ("", ["expected METRIC"]),
@@ -80,7 +105,7 @@ def test_any_text_is_a_rule_or_a_clear_error(text):
 
 RULE_TEXTS = st.builds(
     lambda metric, sign, number, unit: f"{metric.name}{metric.fails_when}{sign}{number}{unit}",
-    st.sampled_from([m for m in METRICS.values() if m.quantity is not Quantity.SHARE]),
+    st.sampled_from([m for m in METRICS.values() if m.quantity not in (Quantity.SHARE, Quantity.CORRELATION)]),
     st.sampled_from(["", "+", "-"]),
     st.decimals(min_value=0, max_value=1000, places=3).map(lambda d: f"{d:f}"),
     st.sampled_from(["%"]),
@@ -105,8 +130,32 @@ def test_two_spellings_of_a_rule_count_once():
     assert [rule.text for rule in parse_rules(["p95>5%", "p95>+5%", "size>2MB"])] == ["p95>5%", "size>2MB"]
 
 
-def test_the_default_rules():
-    assert [rule.text for rule in parse_rules([])] == ["p95>5%", "accuracy<-1pt", "size>5%"]
+@pytest.mark.parametrize(
+    ("task", "quality"),
+    [
+        (TaskKind.SINGLE_LABEL, "accuracy<-1pt"),
+        (TaskKind.MULTI_LABEL, "macro_f1<-1pt"),
+        (TaskKind.REGRESSION, "pearson<-0.01"),
+    ],
+)
+def test_the_default_rules_follow_the_task(task, quality):
+    rules = parse_rules(default_rules(task))
+    assert [rule.text for rule in rules] == ["p95>5%", quality, "size>5%"]
+    check_metrics(rules, task)
+
+
+def test_a_quality_that_the_task_does_not_have_is_refused_with_those_it_has():
+    check_metrics(parse_rules(["p95>5%", "rmse>5%", "pearson<0.8", "mae>0.5"]), TaskKind.REGRESSION)
+    with pytest.raises(ConfigError, match=r"a regression model has no accuracy.*pearson, mae, rmse"):
+        check_metrics(parse_rules(["size>5%", "accuracy<-1pt"]), TaskKind.REGRESSION)
+    with pytest.raises(ConfigError, match=r"a single-label model has no micro_f1.*accuracy, macro_f1, agreement"):
+        check_metrics(parse_rules(["micro_f1<-1pt"]), TaskKind.SINGLE_LABEL)
+
+
+def test_the_quality_metrics_are_those_that_have_intervals():
+    for task, names in QUALITY_METRICS.items():
+        assert set(names) - {"agreement"} == set(INTERVALS[task])
+        assert set(names) <= set(METRICS)
 
 
 def test_only_absolute_rules_do_without_a_baseline():

@@ -18,6 +18,7 @@ from edgekd.gate.records import Outcome, ProcessSamples
 from edgekd.gate.self_test import judge_self_test
 from edgekd.gate.verdict import decide
 from edgekd.results import Evidence
+from edgekd.tasks import Task, TaskKind
 from tests.results import make_samples
 
 PASS, FAIL, UNDECIDED, INVALID = Outcome.PASS, Outcome.FAIL, Outcome.UNDECIDED, Outcome.INVALID
@@ -149,7 +150,10 @@ def quality(lost, gained=0, n=200):
     before = tuple(1 - t if i < gained else t for i, t in enumerate(targets))
     after = tuple(1 - t if i >= n - lost else t for i, t in enumerate(targets))
     return comparison(
-        candidate=Facts(1, after), baseline=Facts(1, before), targets=tuple(targets), labels=("no", "yes")
+        candidate=Facts(1, after),
+        baseline=Facts(1, before),
+        targets=tuple(targets),
+        task=Task(TaskKind.SINGLE_LABEL, ("no", "yes")),
     )
 
 
@@ -174,6 +178,79 @@ def quality(lost, gained=0, n=200):
 )
 def test_quality_is_a_plain_comparison_on_the_same_texts(rule, lost, gained, expected):
     assert outcome(rule, quality(lost, gained)) is expected
+
+
+def of_task(kind, before, after, targets, labels=("a", "b")):
+    return comparison(
+        candidate=Facts(1, tuple(after)),
+        baseline=Facts(1, tuple(before)),
+        targets=tuple(targets),
+        task=Task(kind, labels),
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        # F1 of a: 1, of b: 2 * 20 / (20 + 40) = 2/3 -> macro 5/6; micro: 2 * 60 / (60 + 80) = 6/7
+        ("macro_f1<-17pt", PASS),
+        ("macro_f1<-16pt", FAIL),
+        ("macro_f1<0.84", FAIL),
+        ("macro_f1<0.83", PASS),
+        ("micro_f1<0.86", FAIL),
+        ("micro_f1<0.85", PASS),
+        ("subset_accuracy<0.5", PASS),
+        ("subset_accuracy<0.51", FAIL),
+        # 20 of 80 decisions differ
+        ("agreement<0.75", PASS),
+        ("agreement<0.76", FAIL),
+    ],
+)
+def test_multi_label_quality_by_hand(rule, expected):
+    targets = [(0, 1)] * 40
+    after = [(0, 1)] * 20 + [(0,)] * 20
+    compared = of_task(TaskKind.MULTI_LABEL, targets, after, targets)
+    result = decide(parse_rule(rule), compared)
+    assert result.outcome is expected
+    assert result.low <= result.value <= result.high
+
+
+def test_identical_multi_label_answers_pass_the_strictest_rules():
+    targets = [(), (0,), (1,), (0, 1)] * 10
+    compared = of_task(TaskKind.MULTI_LABEL, targets[::-1], targets[::-1], targets)
+    for rule in ("macro_f1<+0pt", "micro_f1<+0pt", "agreement<1"):
+        assert outcome(rule, compared) is PASS
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("rmse>10%", PASS),  # exactly 10 % more
+        ("rmse>9%", FAIL),
+        ("rmse>+0.1", PASS),
+        ("rmse>+0.09", FAIL),
+        ("rmse>1.1", PASS),
+        ("mae>1.0", FAIL),
+        ("pearson<-0.02", PASS),
+        ("pearson<0.99", PASS),
+    ],
+)
+def test_regression_quality_by_hand(rule, expected):
+    targets = [float(value) for value in range(-50, 50)]
+    before = [value + 1.0 for value in targets]  # an error of 1 everywhere
+    after = [value + 1.0999999999 for value in targets]
+    assert outcome(rule, of_task(TaskKind.REGRESSION, before, after, targets, ("rating",))) is expected
+
+
+def test_a_lower_correlation_fails_and_has_an_interval():
+    rng = np.random.default_rng(0)
+    targets = rng.normal(size=200)
+    before, after = targets + 0.3 * rng.normal(size=200), targets + rng.normal(size=200)
+    compared = of_task(TaskKind.REGRESSION, before.tolist(), after.tolist(), targets.tolist(), ("rating",))
+    result = decide(parse_rule("pearson<-0.02"), compared)
+    assert result.outcome is FAIL
+    assert result.low < result.value < result.high < 0
+    assert result.candidate - result.baseline == pytest.approx(result.value)
 
 
 def test_the_interval_of_accuracy_is_shown_beside_the_plain_value():

@@ -31,11 +31,11 @@ TRAINING_ONLY = {"torch", "transformers", "datasets", "onnx", "optimum", "accele
 LAYERS = [
     {"cli", "__main__"},
     {"search"},
-    {"pipeline", "measure", "publish"},
+    {"pipeline", "measure", "publish", "labelling", "arms", "desk", "feasible"},
     {"gate"},
     {"explain"},
     {"report"},
-    {"teacher", "student", "compress", "export", "bench", "training", "batches"},
+    {"teacher", "student", "compress", "export", "bench", "training", "batches", "averaging", "scoring", "buckets", "step_timer"},
     {"runtime", "analysis", "data"},
     {"recipe", "assets", "catalogue", "download", "runfolder", "recipe_reference"},
     {"bundle", "results", "decisions", "devices", "config", "proof"},

@@ -17,9 +17,10 @@ from edgekd.report.export import to_csv, to_json_value
 from edgekd.report.labels import Spot, place
 from edgekd.report.markdown import escape, to_markdown
 from edgekd.report.model import build_report
-from edgekd.report.table import COLUMNS
+from edgekd.report.table import columns_of
 from edgekd.report.terminal import render_terminal
 from edgekd.report.write import write_report
+from edgekd.tasks import TaskKind
 from tests.results import make_result, make_session, make_teacher
 
 EVIL = "<script>alert(1)</script>"
@@ -66,7 +67,7 @@ def test_json_has_every_documented_key_and_no_nan():
     assert section["reference"] == "teacher"
     assert section["decisions"][0]["variant"] == "bag-fp32"
     row = next(row for row in section["rows"] if row["name"] == "cnn-int8")
-    assert set(row["metrics"]) == {column.key for column in COLUMNS}
+    assert set(row["metrics"]) == {column.key for column in columns_of(TaskKind.SINGLE_LABEL)}
     assert row["metrics"]["size_bytes"]["value"] == 4_600_000
     assert row["metrics"]["p50_s"]["low"] < row["metrics"]["p50_s"]["value"] < row["metrics"]["p50_s"]["high"]
     assert row["metrics"]["p99_s"]["value"] is None

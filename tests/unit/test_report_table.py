@@ -51,7 +51,7 @@ def test_a_percentile_without_enough_samples_says_what_it_needs():
 def test_kd_gain_comes_from_the_control():
     results = [
         make_teacher(),
-        make_result(accuracy=0.86, control_accuracy=0.83, control_correct=332),
+        make_result(accuracy=0.86, control=(0.83, 332)),
         make_result(variant="bag-int8"),
     ]
     rows = rows_by_name(results)
@@ -107,14 +107,14 @@ def test_headline_says_when_a_student_is_slower():
     [(0.6, "KD helped cnn: +26.0 pt"), (0.95, "KD hurt cnn: -9.0 pt"), (0.855, "Cannot tell whether KD helped cnn:")],
 )
 def test_gain_in_words(control, start):
-    result = make_result(accuracy=0.86, control_accuracy=control, control_correct=round(400 * control))
+    result = make_result(accuracy=0.86, control=(control, round(400 * control)))
     [sentence] = report([make_teacher(), result]).sections[0].gains
     assert sentence.startswith(start)
     assert f"against {100 * control:.1f} % without the teacher" in sentence
 
 
 def test_gain_uses_the_fp32_variant():
-    control = {"control_accuracy": 0.6, "control_correct": 240}
+    control = {"control": (0.6, 240)}
     results = [make_result(**control), make_result(variant="cnn-fp32", precision="fp32", accuracy=0.87, **control)]
     [sentence] = report(results).sections[0].gains
     assert "+27.0 pt (87.0 %" in sentence

@@ -10,13 +10,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from edgekd.bundle import load_bundle, write_manifest
-from edgekd.errors import ConfigError, InvalidArtifact
+from edgekd.errors import InvalidArtifact
 from edgekd.runtime import OnnxSession
 from edgekd.runtime.cache import MAX_CHUNK_CHARS, CachedTokenizer, why_not_cacheable
-from edgekd.runtime.predict import check_task, predict_texts, softmax
+from edgekd.runtime.predict import predict_texts
 from edgekd.runtime.tokenization import PlainTokenizer, open_encoder, open_tokenizer, pad_id
-from edgekd.tasks import TaskKind
+from edgekd.tasks import Calibration, Task, TaskKind
 from tests.bundles import make_bundle, make_tokenizer, vocabulary
+
+SENTIMENT = Task(TaskKind.SINGLE_LABEL, ("negative", "positive"))
 
 pytest.importorskip("onnx")
 
@@ -269,23 +271,58 @@ def test_padding_of_the_file_is_taken_over(tokenizer_file, tmp_path):
 # Predictions
 
 
-def test_softmax_by_hand():
-    rows = softmax(np.array([[0.0, 0.0], [1000.0, 0.0], [0.0, np.log(3.0)]], dtype=np.float32))
-    np.testing.assert_allclose(rows, [[0.5, 0.5], [1.0, 0.0], [0.25, 0.75]], atol=1e-7)
-
-
 @pytest.mark.parametrize("batch_size", [1, 2, 10])
 def test_predictions_keep_the_order(session, batch_size):
     texts = ["great", "awful", "", "fun fun"]
-    found = list(predict_texts(session, ["negative", "positive"], iter(texts), batch_size=batch_size))
+    found = list(predict_texts(session, SENTIMENT, iter(texts), batch_size=batch_size))
     assert [p.text for p in found] == texts
-    assert [found[i].label for i in (0, 1, 3)] == ["positive", "negative", "positive"]
+    assert [found[i].labels for i in (0, 1, 3)] == [("positive",), ("negative",), ("positive",)]
     for p in found:
         assert sum(p.probabilities.values()) == pytest.approx(1.0)
-        assert p.probability == max(p.probabilities.values())
+        assert p.chosen == {p.labels[0]: max(p.probabilities.values())}
 
 
-def test_other_tasks_are_refused(bundle):
-    manifest = bundle.manifest.model_copy(update={"task": TaskKind.REGRESSION})
-    with pytest.raises(ConfigError, match="'tiny' is a regression bundle"):
-        check_task(manifest)
+class Answering:
+    """Gives the same logits for every text."""
+
+    name = "answering"
+
+    def __init__(self, *logits):
+        self.logits = np.array([logits], dtype=np.float32)
+
+    def run(self, texts):
+        return np.repeat(self.logits, len(texts), axis=0)
+
+
+def predict(task, *logits, **options):
+    [found] = predict_texts(Answering(*logits), task, ["a text"], **options)
+    return found
+
+
+def test_the_temperature_softens_a_probability_and_keeps_the_label():
+    log_9 = float(np.log(9))
+    assert predict(SENTIMENT, 0.0, log_9).chosen == {"positive": pytest.approx(0.9)}
+    assert predict(SENTIMENT, 0.0, log_9, calibration=Calibration(2.0)).chosen == {"positive": pytest.approx(0.75)}
+    assert predict(SENTIMENT, 0.0, 0.0).labels == ("negative",)  # the first of equal ones
+
+
+def test_every_label_that_reaches_its_threshold_is_chosen_the_surest_first():
+    task = Task(TaskKind.MULTI_LABEL, ("anger", "joy", "love"))
+    logits = (0.0, float(np.log(3)), float(np.log(9)))  # probabilities 0.5, 0.75, 0.9
+    assert predict(task, *logits).labels == ("love", "joy", "anger")
+    strict = predict(task, *logits, calibration=Calibration(1.0, (0.6, 0.75, 0.95)))
+    assert strict.labels == ("joy",)
+    assert strict.probabilities == {"anger": 0.5, "joy": pytest.approx(0.75), "love": pytest.approx(0.9)}
+    assert predict(task, *logits, calibration=Calibration(1.0, (0.99, 0.99, 0.99))).labels == ()
+
+
+def test_a_regression_has_a_value():
+    found = predict(Task(TaskKind.REGRESSION, ("rating",)), -2.5)
+    assert (found.value, found.labels, found.probabilities) == (-2.5, (), {})
+
+
+def test_a_graph_that_does_not_fit_its_labels_is_damaged():
+    with pytest.raises(InvalidArtifact, match=r"'answering' gives 3 logits a text, and its task has 2 outputs"):
+        predict(SENTIMENT, 0.0, 0.0, 0.0)
+    with pytest.raises(InvalidArtifact, match="not finite"):
+        predict(SENTIMENT, 0.0, float("nan"))

@@ -103,7 +103,7 @@ def test_a_label_that_never_occurs_does_not_lower_macro_f1():
 
 def test_agreement_counts_equal_labels():
     assert agreement([0, 1, 1, 0], [0, 1, 0, 0]).value == 0.75
-    with pytest.raises(ValueError, match="3 labels with 2"):
+    with pytest.raises(ValueError, match="3 predictions with 2"):
         agreement([1, 1, 1], [1, 1])
 
 
@@ -204,26 +204,26 @@ def test_warm_up_calls_do_not_count():
 
 
 def test_summary_of_known_quality():
-    result = make_result(accuracy=0.86, agreement=0.9, control_accuracy=0.83, control_correct=332)
+    result = make_result(accuracy=0.86, agreement=0.9, control=(0.83, 332))
     summary = summarize(result)
     assert summary.accuracy.value == 0.86
     assert summary.agreement.value == 0.9
-    assert summary.control_gain.value == pytest.approx(0.03)
-    assert summary.control_gain.low < 0.03 < summary.control_gain.high
+    assert summary.gain.value == pytest.approx(0.03)
+    assert summary.gain.low < 0.03 < summary.gain.high
     assert [c.label for c in summary.per_class] == ["negative", "positive"]
 
 
 def test_a_control_on_other_texts_keeps_its_own_number_of_texts():
-    few = summarize(make_result(texts=400, control_accuracy=0.8, control_correct=80)).control_gain
-    many = summarize(make_result(texts=400, control_accuracy=0.8, control_correct=8000)).control_gain
+    few = summarize(make_result(texts=400, control=(0.8, 80))).gain
+    many = summarize(make_result(texts=400, control=(0.8, 8000))).gain
     assert few.value == pytest.approx(many.value)
     assert few.high - few.low > many.high - many.low
 
 
 def test_without_targets_or_teacher_nothing_is_claimed():
     nothing = Quality(labels=["a", "b"], targets=[], predictions=[0, 1])
-    summary = summarize(make_result(quality=nothing, control_accuracy=0.8))
-    assert (summary.accuracy, summary.agreement, summary.macro_f1, summary.control_gain) == (None,) * 4
+    summary = summarize(make_result(quality=nothing, control=(0.8, None)))
+    assert (summary.accuracy, summary.agreement, summary.macro_f1, summary.gain) == (None,) * 4
     assert summary.per_class == ()
 
 

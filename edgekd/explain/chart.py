@@ -1,0 +1,75 @@
+"""The deletion curve of a model as an SVG, by Altair. Colours are fixed; the page maps them to light and dark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgekd.explain.faithfulness import STEPS
+from edgekd.report.charts import FONT, GRID, INK, MUTED, PAPER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgekd.analysis.estimators import Estimate
+    from edgekd.explain.faithfulness import Faithfulness
+
+WIDTH, HEIGHT = 400, 240
+EXPLAINED = "#0969da"
+BY_CONTRIBUTION, RANDOM = "words with the highest contributions first", "words in a random order"
+
+
+def _records(name: str, curve: Sequence[Estimate]) -> list[dict[str, Any]]:
+    return [
+        {"order": name, "x": s, "y": e.value, "low": e.low, "high": e.high} for s, e in zip(STEPS, curve, strict=True)
+    ]
+
+
+def bounds(reports: Sequence[Faithfulness]) -> tuple[float, float]:
+    """Return the range of all curves with a little room, so that the pictures of all models share an axis."""
+    estimates = [e for figures in reports for e in (*figures.curve, *figures.random_curve)]
+    low, high = min(e.low for e in estimates), max(e.high for e in estimates)
+    pad = 0.05 * (high - low) or 0.01
+    return low - pad, high + pad
+
+
+def curve_svg(figures: Faithfulness, axis_title: str, y_range: tuple[float, float]) -> str:
+    """Draw both curves with their 95 % bands.
+
+    Raises:
+        ModuleNotFoundError: without the packages of the ``report`` extra.
+    """
+    import altair as alt
+    import vl_convert as vlc
+
+    x = alt.X("x:Q", axis=alt.Axis(format=".0%", title="words left out", tickCount=6), scale=alt.Scale(domain=[0, 1]))
+    y_title = alt.Axis(title=axis_title, tickCount=6)
+    y = alt.Y("y:Q", axis=y_title, scale=alt.Scale(domain=list(y_range), nice=False, zero=False))
+    layers = []
+    for name, curve, colour, dash in (
+        (RANDOM, figures.random_curve, MUTED, [5, 4]),
+        (BY_CONTRIBUTION, figures.curve, EXPLAINED, [1, 0]),
+    ):
+        base = alt.Chart(alt.Data(values=_records(name, curve)))
+        layers += [
+            base.mark_area(color=colour, opacity=0.18, aria=False).encode(x=x, y=alt.Y("low:Q"), y2="high:Q"),
+            base.mark_line(color=colour, strokeWidth=2, strokeDash=dash, aria=False).encode(x=x, y=y),
+        ]
+    chart = (
+        alt.layer(*layers)
+        .properties(width=WIDTH, height=HEIGHT, background=PAPER)
+        .configure(font="system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif")
+        .configure_view(stroke=None)
+        .configure_axis(
+            gridColor=GRID,
+            domainColor=MUTED,
+            tickColor=MUTED,
+            labelColor=MUTED,
+            titleColor=INK,
+            labelFontSize=FONT - 1,
+            titleFontSize=FONT,
+            titleFontWeight="normal",
+            titlePadding=8,
+        )
+    )
+    svg: str = vlc.vegalite_to_svg(chart.to_dict())
+    return svg

@@ -1,0 +1,39 @@
+"""Hashed n-grams of token ids, by integer operations that an ONNX graph has too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+# A polynomial hash modulo a Mersenne prime: each step stays below 2^31 * 2^31 = 2^62, so int64 cannot overflow.
+_PRIME = 2**31 - 1
+_FACTOR = 1_000_003
+
+
+def hashed_ngrams(
+    input_ids: torch.Tensor, attention_mask: torch.Tensor, longest: int, buckets: int
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return, for each n from 2 to ``longest``, the bucket of the n-gram that starts at each position, and its mask.
+
+    ``hash(t_1) = t_1``, ``hash(t_1 .. t_n) = (hash(t_1 .. t_{n-1}) * 1000003 + t_n) mod (2^31 - 1)``, and the bucket is
+    that modulo ``buckets``; n-grams of all lengths share the buckets (hashing trick: Weinberger et al. 2009, arXiv
+    0902.2206). An n-gram counts only when all its tokens do, so padding on either side changes nothing.
+
+    Args:
+        input_ids: int64, shape ``(batch, sequence)``.
+        attention_mask: 1 for tokens, 0 for padding, same shape, any type.
+        longest: the longest n-gram.
+        buckets: number of rows.
+
+    Returns:
+        Pairs ``(bucket, mask)``, each ``(batch, max(0, sequence - n + 1))``; bucket from 0 to ``buckets - 1``.
+    """
+    grams = []
+    code, mask = input_ids, attention_mask
+    for n in range(2, longest + 1):
+        code = (code[:, :-1] * _FACTOR + input_ids[:, n - 1 :]) % _PRIME
+        mask = mask[:, :-1] * attention_mask[:, n - 1 :]
+        grams.append((code % buckets, mask))
+    return grams
