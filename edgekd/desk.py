@@ -102,7 +102,8 @@ class Desk:
     def _mask_token(self) -> str | None:
         """Return how the teacher's tokenizer writes a masked word; None when it has no such token."""
         raw = read_json(self.teachers[0].folder / "tokenizer_config.json").get("mask_token")
-        return raw["content"] if isinstance(raw, dict) else raw
+        token: str | None = raw["content"] if isinstance(raw, dict) else raw
+        return token
 
     @cached_property
     def labeller(self) -> Labeller:

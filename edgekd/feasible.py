@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgekd.errors import ConfigError
+from edgekd.student.loss_rules import check_losses
 from edgekd.student.names import check_kind
 from edgekd.tasks import TaskKind
 
@@ -25,10 +26,12 @@ def check_students(recipe: Recipe) -> None:
         )
     for config in recipe.students:
         check_kind(config.kind)
+        check_losses(task, config)
         if config.self_training is not None and task is not TaskKind.SINGLE_LABEL:
             raise ConfigError(f"Student '{config.label}': self_training needs a single-label task, not {task.value}.")
         if recipe.more_tasks:
             _check_heads(config)
+        _check_assistant(config, recipe)
 
 
 def _check_heads(config: StudentConfig) -> None:
@@ -45,4 +48,15 @@ def _check_heads(config: StudentConfig) -> None:
         raise ConfigError(
             f"Student '{config.label}': {', '.join(wrong)} cannot be used together with more_tasks.",
             hint="Remove it, or distil the tasks in runs of their own.",
+        )
+
+
+def _check_assistant(config: StudentConfig, recipe: Recipe) -> None:
+    """Refuse feature losses on an assistant whose tokens are others than the student's."""
+    assistant = next((student for student in recipe.students if student.label == config.teacher), None)
+    if assistant is not None and assistant.vocabulary is not None and config.feature_losses:
+        raise ConfigError(
+            f"Student '{config.label}': feature_losses compare tokens, but its teacher '{assistant.label}' has an own "
+            "vocabulary.",
+            hint="Remove the feature losses, or give the assistant the teacher's vocabulary.",
         )

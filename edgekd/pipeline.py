@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edgekd.arms import Arms, TrainedStudent
 from edgekd.artifacts import folder_lock, read_json, write_text_atomic
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgekd.bundle import Bundle
-    from edgekd.config import Recipe
+    from edgekd.config import Recipe, StudentConfig
     from edgekd.data.types import TextData
     from edgekd.devices import DeviceProfile
     from edgekd.progress import Progress
@@ -46,14 +46,37 @@ class DistillOutcome:
     tasks: dict[str, DistillOutcome] = field(default_factory=dict)  # of `more_tasks`, by name
 
 
-def distill(recipe: Recipe, out: Path, profiles: Sequence[DeviceProfile], progress: Progress) -> DistillOutcome:
+class Tuner(Protocol):
+    """Chooses settings of a student on validation before it is trained."""
+
+    def __call__(
+        self, config: StudentConfig, desks: Sequence[Desk], labellers: Sequence[Labeller], folder: RunFolder
+    ) -> StudentConfig:
+        """Return the student with the settings to train it with."""
+
+
+def distill(
+    recipe: Recipe,
+    out: Path,
+    profiles: Sequence[DeviceProfile],
+    progress: Progress,
+    *,
+    tune: Tuner | None = None,
+) -> DistillOutcome:
     """Build verified bundles of every student for every target.
+
+    Args:
+        recipe: the data, the teacher, the students.
+        out: the run folder.
+        profiles: the targets.
+        progress: told where the work stands.
+        tune: asked for each student's settings; the resolved recipe in the run folder and the bundles has its answer.
 
     Raises:
         EdgekdError: for wrong input, a failed parity, or when another process works in ``out``.
     """
     with folder_lock(out):
-        return _Run(recipe, RunFolder(out), profiles, progress).distill()
+        return _Run(recipe, RunFolder(out), profiles, progress, tune).distill()
 
 
 def teach(recipe: Recipe, out: Path, progress: Progress) -> dict[str, Any]:
@@ -72,12 +95,18 @@ class _Run:
     """One run: its desks, its students, what is published for each task."""
 
     def __init__(
-        self, recipe: Recipe, folder: RunFolder, profiles: Sequence[DeviceProfile], progress: Progress
+        self,
+        recipe: Recipe,
+        folder: RunFolder,
+        profiles: Sequence[DeviceProfile],
+        progress: Progress,
+        tune: Tuner | None = None,
     ) -> None:
         self.recipe = recipe
         self.folder = folder
         self.profiles = profiles
         self.progress = progress
+        self.tune = tune
         self.desks = [Desk(recipe, folder, progress)]
         for further in recipe.more_tasks:
             own = recipe.model_copy(
@@ -98,13 +127,25 @@ class _Run:
                 assistant = as_classifier(trained[str(config.teacher)][0])
                 self.labellers[config.teacher] = self.desks[0].labeller_of([assistant])
             labellers = [self.labellers[config.teacher], *(desk.labeller for desk in self.desks[1:])]
-            trained[config.label] = arms.make(config, self.desks, labellers)
+            trained[config.label] = arms.make(self._tuned(config, labellers), self.desks, labellers)
         outcomes = [
             self._publish(desk, {name: students[number] for name, students in trained.items()})
             for number, desk in enumerate(self.desks)
         ]
         tasks = {further.name: outcome for further, outcome in zip(self.recipe.more_tasks, outcomes[1:], strict=True)}
         return replace(outcomes[0], tasks=tasks)
+
+    def _tuned(self, config: StudentConfig, labellers: Sequence[Labeller]) -> StudentConfig:
+        """Return the settings to train a student with, and put them into the resolved recipes."""
+        if self.tune is None:
+            return config
+        tuned = self.tune(config, self.desks, labellers, self.folder)
+        students = [tuned if known.label == config.label else known for known in self.recipe.students]
+        self.recipe = self.recipe.model_copy(update={"students": students})
+        for desk in self.desks:
+            desk.recipe = desk.recipe.model_copy(update={"students": students})
+        write_text_atomic(self.folder.recipe, dump_recipe(self.recipe))
+        return tuned
 
     def _publish(self, desk: Desk, trained: dict[str, TrainedStudent]) -> DistillOutcome:
         """Publish the bundles of one task for every target."""

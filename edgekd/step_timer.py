@@ -1,7 +1,8 @@
 """How much of a training run is computing: forward, backward and optimizer against everything else.
 
-The rest is what the loop itself costs: making batches, moving them, clipping, schedules, callbacks. Evaluations and
-checkpoints are timed apart, because they are work that was asked for.
+The rest is what the loop itself costs: making batches, moving them, schedules, callbacks. Clipping the gradients is
+part of the optimizer's work, but has a name of its own, so that anybody can count otherwise. Evaluations and
+checkpoints are left out, because they are work that was asked for.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-COMPUTING = ("forward", "backward", "optimizer")
+COMPUTING = ("forward", "backward", "clipping", "optimizer")
+APART = ("evaluation", "saving")
 
 
 class StepTimer:
@@ -49,7 +51,7 @@ class StepTimer:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Time a block as ``forward``, ``backward``, ``optimizer`` or another name."""
+        """Time a block: a name of ``COMPUTING`` or ``APART``, or any other, which stays a part of the loop."""
         if self._inside:
             yield
             return
@@ -75,12 +77,12 @@ class StepTimer:
         optimizer.register_step_post_hook(after)
 
     def report(self) -> dict[str, float]:
-        """Return seconds by part, ``other`` (the loop itself), ``total`` and ``computing_share``.
+        """Return seconds by part, ``other`` (the rest of the loop), ``total`` and ``computing_share``.
 
-        ``computing_share`` is (forward + backward + optimizer) / (total - evaluation - saving), 0 when nothing was
-        timed.
+        ``computing_share`` is (forward + backward + clipping + optimizer) / (total - evaluation - saving), 0 when
+        nothing was timed.
         """
-        apart = sum(seconds for name, seconds in self.seconds.items() if name not in COMPUTING)
+        apart = sum(self.seconds.get(name, 0.0) for name in APART)
         computing = sum(self.seconds.get(name, 0.0) for name in COMPUTING)
         training = self.total_s - apart
         parts = {f"{name}_s": round(seconds, 4) for name, seconds in self.seconds.items()}

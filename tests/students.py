@@ -8,7 +8,7 @@ from typing import Any
 from tests.toys import make_classifier
 
 SHAPES: dict[str, dict[str, Any]] = {
-    "linear": {"kind": "linear", "ngrams": 3, "buckets": 64},
+    "linear": {"kind": "linear", "ngrams": 3, "buckets": 4096},
     "linear of tokens": {"kind": "linear", "ngrams": 1},
     "linear on the teacher": {"kind": "linear", "features": "teacher"},
     "bag": {"kind": "bag", "embedding_dim": 8},

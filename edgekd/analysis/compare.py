@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -72,7 +73,7 @@ COMPARED = {
     TaskKind.MULTI_LABEL: ("macro_f1", "micro_f1"),
     TaskKind.REGRESSION: ("pearson", "rmse"),
 }
-ERRORS = {"rmse"}  # less is better; told as a share of the value before, because their unit is that of the data
+ERRORS = {"rmse"}  # less is better; their unit is that of the data, so a change is told as a share of the value before
 
 SAME_LATENCY = 0.01  # where code lies in memory moves latency by up to half a per cent
 # Memory and load time are read once a run; they move by this much without any change of the model.
@@ -155,12 +156,14 @@ def _quality(before: BenchResult, after: BenchResult, resamples: int) -> list[Ch
     for metric in COMPARED[task.kind]:
         error = metric in ERRORS
         was, is_now = (text_sums(task, targets, given, metric).value() for given in (first, second))
-        interval = score_change(task, targets, first, second, metric, relative=error, resamples=resamples)
+        relative = error and was > 0  # no error at all has no parts
+        interval = score_change(task, targets, first, second, metric, relative=relative, resamples=resamples)
         verdict = _verdict(interval.low, interval.high, more_is_better=not error)
         if first == second:
             verdict = Verdict.SAME
-        bounds = (interval.value, interval.low, interval.high)
-        found.append(Change(metric, was, is_now, *bounds, error, verdict))
+        known = math.isfinite(interval.high)  # not when resamples of few texts have no error before
+        low, high = (interval.low, interval.high) if known else (None, None)
+        found.append(Change(metric, was, is_now, interval.value, low, high, relative, verdict))
     return found
 
 

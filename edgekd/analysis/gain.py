@@ -91,8 +91,9 @@ def seeds_gain(
 ) -> Gain:
     """Return the mean gain over at least two seeds with a 95 % interval over texts and seeds.
 
-    Two things are random: which texts were tested and which seeds were trained. Their variances add up, v = se^2 + s^2/S
-    with se the standard error over texts of the gain averaged over seeds and s the standard deviation of the S gains.
+    Two things are random: which texts were tested and which seeds were trained. Their variances add up,
+    v = se^2 + s^2/S, with se the standard error over texts of the gain averaged over seeds and s the standard deviation
+    of the S gains.
     The interval is -+ t sqrt(v), with the degrees of freedom of Satterthwaite (1946), v^2 / ((s^2/S)^2 / (S - 1)),
     because only s comes from a few values. In simulations it covered 92 to 99 %.
     """

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from edgekd.config import Recipe
     from edgekd.devices import DeviceProfile
     from edgekd.pipeline import DistillOutcome
+    from edgekd.search.weights import WeightSearch
 
 RecipeArgument = Annotated[
     Path | None, typer.Argument(help="Recipe (YAML). Without one the built-in demo runs.", show_default=False)
@@ -48,6 +49,24 @@ Set = Annotated[
 Seeds = Annotated[
     int | None,
     typer.Option(help="Train every student and control so many times.", rich_help_panel="Distillation"),
+]
+FindWeights = Annotated[
+    bool,
+    typer.Option(
+        "--find-weights",
+        help="First search each student's alpha, beta, temperature and learning rate on validation.",
+        rich_help_panel="Search",
+    ),
+]
+Trials = Annotated[
+    int | None,
+    typer.Option(min=1, help="Trials a student.", show_default="20", rich_help_panel="Search"),
+]
+SearchSeconds = Annotated[
+    float | None,
+    typer.Option(
+        min=0, help="Begin no trial once a student's trials took so many seconds together.", rich_help_panel="Search"
+    ),
 ]
 Devices = Annotated[Path | None, typer.Option("--devices", help="Your own profiles: a YAML file or folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -173,6 +192,9 @@ def distill(
             rich_help_panel="Distillation",
         ),
     ] = False,
+    find_weights: FindWeights = False,
+    trials: Trials = None,
+    search_seconds: SearchSeconds = None,
     settings: Set = None,
     devices: Devices = None,
     as_json: Json = False,
@@ -187,8 +209,13 @@ def distill(
     changes = student_settings(loss, alpha, beta, temperature, epochs, seed)
     top = {"seeds": seeds, "control": False if no_control else None, "transfer_control": transfer_control or None}
     resolved = build_recipe(recipe, flags, settings, targets=target, kinds=student, per_student=changes, top=top)
-    outcome, _ = _distill(resolved, out, devices)
+    search = _weight_search(find_weights, trials, search_seconds)
+    outcome, _ = _distill(resolved, out, devices, search)
     show_outcome(outcome, as_json)
+    if search is not None and not as_json:
+        from edgekd.cli.found import show_found
+
+        show_found(search.found.values())
 
 
 def run(
@@ -208,24 +235,46 @@ def run(
 
     resolved = build_recipe(recipe, {}, settings, targets=target, top={"seeds": seeds})
     outcome, profiles = _distill(resolved, out, devices)
-    measured = measure_and_report(resolved, outcome, profiles, ConsoleProgress())
+    parts = {"": outcome, **outcome.tasks}
+    measured = {name: measure_and_report(resolved, part, profiles, ConsoleProgress()) for name, part in parts.items()}
     if as_json:
-        print_json(measured.as_dict())
+        further = {"tasks": {name: part.as_dict() for name, part in measured.items() if name}} if outcome.tasks else {}
+        print_json({**measured[""].as_dict(), **further})
         return
     from edgekd.cli.common import stdout_console
     from edgekd.report.terminal import render_terminal
 
     console = stdout_console()
-    for item in render_terminal(measured.report):
-        console.print(item)
-    console.print(f"Report: {measured.path}", soft_wrap=True, highlight=False)
+    for name, part in measured.items():
+        if name:
+            console.rule(f"Task {name}", align="left")
+        for item in render_terminal(part.report):
+            console.print(item)
+        console.print(f"Report: {part.path}", soft_wrap=True, highlight=False)
 
 
-def _distill(recipe: Recipe, out: Path | None, devices: Path | None) -> tuple[DistillOutcome, list[DeviceProfile]]:
+def _weight_search(wanted: bool, trials: int | None, seconds: float | None) -> WeightSearch | None:
+    """Return the search that ``--find-weights`` asks for."""
+    from edgekd.errors import ConfigError
+
+    if not wanted:
+        if trials is not None or seconds is not None:
+            raise ConfigError("--trials and --search-seconds belong to a search.", hint="Add --find-weights.")
+        return None
+    from edgekd.cli.progress import ConsoleProgress
+    from edgekd.search.weights import DEFAULT_TRIALS, WeightSearch
+
+    return WeightSearch(ConsoleProgress(), trials=trials or DEFAULT_TRIALS, seconds=seconds)
+
+
+def _distill(
+    recipe: Recipe, out: Path | None, devices: Path | None, search: WeightSearch | None = None
+) -> tuple[DistillOutcome, list[DeviceProfile]]:
     from edgekd.cli.progress import ConsoleProgress
     from edgekd.devices import find_profile
     from edgekd.pipeline import distill as distill_stages
 
     profiles = {p.name: p for p in (find_profile(name, devices) for name in recipe.targets)}
-    outcome = distill_stages(recipe, out or Path("runs") / recipe.name, list(profiles.values()), ConsoleProgress())
+    folder = out or Path("runs") / recipe.name
+    outcome = distill_stages(recipe, folder, list(profiles.values()), ConsoleProgress(), tune=search)
     return outcome, list(profiles.values())

@@ -107,33 +107,35 @@ def show_outcome(outcome: DistillOutcome, as_json: bool) -> None:
 
     from edgekd.cli.common import print_json, stdout_console
 
-    rows = _rows(outcome)
     if as_json:
-        print_json(
-            {
-                "run": str(outcome.folder.root),
-                "bundles": rows,
-                "evaluate": {name: student.record["evaluate"] for name, student in outcome.students.items()},
-                "self_training": {
-                    name: student.record["self_training"]
-                    for name, student in outcome.students.items()
-                    if "self_training" in student.record
-                },
-                "teachers_together": outcome.together,
-                "dropped": [decision.model_dump(mode="json") for decision in outcome.decisions],
-            }
-        )
+        further = {"tasks": {name: _as_dict(part) for name, part in outcome.tasks.items()}} if outcome.tasks else {}
+        print_json({**_as_dict(outcome), **further})
         return
     console = stdout_console()
-    _show_bundles(outcome, rows, console)
-    _show_help(outcome, console)
-    if outcome.data.evaluate:
-        _show_further(outcome, console)
-    for decision in outcome.decisions:
-        console.print(f"Dropped {escape(decision.variant)}: {escape(decision.reason)}", highlight=False)
-    for target in outcome.bundles:
-        bundles = outcome.folder.bundles(target)
-        console.print(f"Next: edgekd bench {bundles}/* --target {target}", soft_wrap=True, highlight=False)
+    for name, part in {"": outcome, **outcome.tasks}.items():
+        if name:
+            console.rule(f"Task {escape(name)}", align="left")
+        _show_bundles(part, _rows(part), console)
+        _show_help(part, console)
+        if part.data.evaluate:
+            _show_further(part, console)
+        for decision in part.decisions:
+            console.print(f"Dropped {escape(decision.variant)}: {escape(decision.reason)}", highlight=False)
+        for target in part.bundles:
+            bundles = part.folder.bundles(target)
+            console.print(f"Next: edgekd bench {bundles}/* --target {target}", soft_wrap=True, highlight=False)
+
+
+def _as_dict(outcome: DistillOutcome) -> dict[str, Any]:
+    records = {name: student.record for name, student in outcome.students.items()}
+    return {
+        "run": str(outcome.folder.root),
+        "bundles": _rows(outcome),
+        "evaluate": {name: record["evaluate"] for name, record in records.items()},
+        "self_training": {n: record["self_training"] for n, record in records.items() if "self_training" in record},
+        "teachers_together": outcome.together,
+        "dropped": [decision.model_dump(mode="json") for decision in outcome.decisions],
+    }
 
 
 def _show_bundles(outcome: DistillOutcome, rows: list[dict[str, Any]], console: Console) -> None:

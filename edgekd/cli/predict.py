@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, Typer
 
 from edgekd.cli.common import stderr_console
 from edgekd.errors import ConfigError, DataError
-from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from edgekd.runtime.predict import Prediction
-    from edgekd.tasks import Task
-
-NO_LABEL = "(none)"
 
 
 def register(app: Typer) -> None:
@@ -40,6 +33,7 @@ def predict(
     Probabilities are calibrated; a multi-label bundle shows every label that reaches its threshold.
     """
     from edgekd.bundle import load_bundle
+    from edgekd.cli.answers import json_line, text_line
     from edgekd.runtime import OnnxSession
     from edgekd.runtime.predict import predict_texts
 
@@ -50,7 +44,7 @@ def predict(
     session = OnnxSession(opened, threads)
     session.load()
     task, calibration = opened.manifest.as_task, opened.manifest.calibration
-    write = _json_line if as_json else _line
+    write = json_line if as_json else text_line
     for prediction in predict_texts(session, task, source, calibration=calibration, batch_size=batch_size):
         sys.stdout.write(write(prediction, task))
         sys.stdout.flush()
@@ -87,31 +81,3 @@ def _decode(line: bytes, number: int, where: str) -> str:
             f"{where}, line {number} is not UTF-8: byte {error.start + 1} is 0x{line[error.start]:02x}.",
             hint="Convert it first, for example with: iconv -f WINDOWS-1252 -t UTF-8",
         ) from error
-
-
-def _line(prediction: Prediction, task: Task) -> str:
-    # Control characters of a text must not reach the terminal.
-    shown = "".join(c if c.isprintable() else " " for c in prediction.text)
-    return f"{_answer(prediction, task)}  {shown}\n"
-
-
-def _answer(prediction: Prediction, task: Task) -> str:
-    if prediction.value is not None:
-        return f"{prediction.value:>8.4g}"
-    if task.kind is TaskKind.SINGLE_LABEL:
-        width = max(len(label) for label in task.labels)
-        [(label, p)] = prediction.chosen.items()
-        return f"{label:<{width}}  {p:.3f}"
-    return ", ".join(f"{label} {p:.3f}" for label, p in prediction.chosen.items()) or NO_LABEL
-
-
-def _json_line(prediction: Prediction, task: Task) -> str:
-    value: dict[str, Any] = {"text": prediction.text}
-    if task.kind is TaskKind.REGRESSION:
-        value["value"] = prediction.value
-    elif task.kind is TaskKind.SINGLE_LABEL:
-        [(label, p)] = prediction.chosen.items()
-        value |= {"label": label, "probability": p, "probabilities": prediction.probabilities}
-    else:
-        value |= {"labels": list(prediction.labels), "probabilities": prediction.probabilities}
-    return json.dumps(value, ensure_ascii=False) + "\n"

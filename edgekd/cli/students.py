@@ -102,7 +102,7 @@ def _shape(row: Row) -> str:
     shape = dict(row.shape)
     if shape.get("ngrams") == 1:
         shape.pop("buckets", None)
-    return ", ".join(f"{name} {_value(value)}" for name, value in shape.items())
+    return ", ".join(f"{name.removesuffix('_dim')} {_value(value)}" for name, value in shape.items())
 
 
 def _value(value: Any) -> str:

@@ -137,11 +137,11 @@ def check_extra(*, pictures: bool) -> None:
     Raises:
         MissingExtra: without the packages of the ``report`` extra.
     """
-    for package in ("jinja2", "altair", "vl_convert") if pictures else ("jinja2",):
-        try:
+    try:
+        for package in ("jinja2", "altair", "vl_convert") if pictures else ("jinja2",):
             import_module(package)
-        except ModuleNotFoundError as error:
-            raise MissingExtra(error.name or package, "report") from error
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or "jinja2", "report") from error
 
 
 def to_html(explainer: Explainer, texts: Sequence[TextExplanation], report: FaithfulnessReport | None) -> str:

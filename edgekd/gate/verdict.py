@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from edgekd.analysis.agreement import agreement
@@ -77,7 +78,12 @@ def _decide_quality(rule: Rule, comparison: Comparison) -> RuleResult:
         )
     name = rule.metric.name
     interval = _quality_interval(rule, comparison, before, after)
+    if not math.isfinite(interval.value):
+        problem = f"the baseline's {rule.metric.name} is 0, so a change in per cent says nothing"
+        return empty.model_copy(update={"problem": problem, "advice": "Give a limit without %."})
     shown = {"low": interval.low, "high": interval.high, "confidence": interval.confidence}
+    if not math.isfinite(interval.high):  # some resamples have no error on the baseline's side
+        shown = {}
     sides = {
         "candidate": interval.value if name == "agreement" else _score(name, comparison, after),
         "baseline": _score(name, comparison, before) if before and name != "agreement" else None,

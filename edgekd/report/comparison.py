@@ -36,7 +36,9 @@ def value_text(metric: str, value: float) -> str:
 
 def change_text(change: Change) -> str:
     """Write a change: per cent of the value before, percentage points, or a difference of correlations."""
-    return units.relative(change.change) if change.relative else score_change_text(change.metric, change.change)
+    if change.relative:
+        return units.relative(change.change)
+    return f"{change.change:+.3g}" if change.metric in ERRORS else score_change_text(change.metric, change.change)
 
 
 def interval_text(change: Change) -> str:
@@ -45,6 +47,8 @@ def interval_text(change: Change) -> str:
         return ""
     if change.relative:
         return units.relative_interval(change.low, change.high)
+    if change.metric in ERRORS:
+        return f"{change.low:+.3g} to {change.high:+.3g}"
     return change_interval(change.metric, change.low, change.high)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgekd.analysis.seeds import mean_interval
 from edgekd.report import units
-from edgekd.report.cells import change_interval, change_text, score_interval, score_text
+from edgekd.report.cells import CORRELATIONS, change_interval, change_text, score_interval, score_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +79,9 @@ def _arm(metric: str, scores: Sequence[float]) -> str:
     mean = mean_interval(scores)
     if mean is None:
         return score_text(metric, scores[0])
-    return f"{score_text(metric, mean.value)} [{score_interval(metric, mean.low, mean.high)}]"
+    # Student's t knows no bounds; scores have some.
+    low, high = max(mean.low, -1.0 if metric in CORRELATIONS else 0.0), min(mean.high, 1.0)
+    return f"{score_text(metric, mean.value)} [{score_interval(metric, low, high)}]"
 
 
 def _gain(metric: str, gain: Gain | None) -> str:

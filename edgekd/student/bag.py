@@ -65,17 +65,17 @@ class BagForSequenceClassification(PreTrainedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         init_small_weights(module)
-        if module is self.token_weight or module is self.ngram_embeddings:
+        if isinstance(module, nn.Embedding) and module is not self.embeddings:
             nn.init.zeros_(module.weight)
 
-    def _ngram_mean(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    def _ngram_mean(self, table: nn.Embedding, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Return the mean vector of the text's n-grams, 0 when it has none: ``(batch, embedding_dim)``."""
         mask = attention_mask.to(self.classifier.weight.dtype)
         grams = hashed_ngrams(input_ids, mask, self.config.ngrams, self.config.buckets)
         rows = torch.cat([bucket for bucket, _ in grams], dim=1)
         counts = torch.cat([counted for _, counted in grams], dim=1)
         share = counts / counts.sum(dim=1, keepdim=True).clamp_min(1)
-        return torch.matmul(share.unsqueeze(1), self.ngram_embeddings(rows)).squeeze(1)
+        return torch.matmul(share.unsqueeze(1), table(rows)).squeeze(1)
 
     def forward(
         self,
@@ -90,7 +90,7 @@ class BagForSequenceClassification(PreTrainedModel):
         # Widened after the mean, which is the same because both are linear, and once instead of once a token.
         mean = self.widen(torch.matmul((weight / total).unsqueeze(1), self.embeddings(input_ids)).squeeze(1))
         if self.ngram_embeddings is not None:
-            mean = mean + self._ngram_mean(input_ids, attention_mask)
+            mean = mean + self._ngram_mean(self.ngram_embeddings, input_ids, attention_mask)
         hidden = torch.relu(self.hidden(self.dropout(mean)))
         logits = self.classifier(self.dropout(hidden))
         return SequenceClassifierOutput(loss=task_loss(logits, labels, self.config), logits=logits)

@@ -7,7 +7,7 @@ and the logits of every split; for the distilled arm also model and tokenizer.
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from safetensors.numpy import save_file
@@ -195,6 +195,7 @@ def _self_train(
     assert config.self_training is not None
     task, length = lesson.data.task, lesson.teacher.max_length
     before = score_model(model, lesson.tokenizer, lesson.data, max_length=length).scores["test"]
+    schedule = replace(schedule, feature_epochs=0)
     rounds = self_train(model, lesson, config.self_training, schedule, work=work, progress=progress)
     after = score_model(model, lesson.tokenizer, lesson.data, max_length=length).scores["test"]
     gain = after[task.main_metric] - before[task.main_metric]

@@ -31,13 +31,13 @@ DETAILS = {
         "a new linear head on the frozen teacher instead, as large and as slow as that."
     ),
     "bag": (
-        "Each token has a vector and a learned weight; the mean goes through one hidden layer. `ngrams` above 1 adds the "
-        "mean vector of hashed n-grams, in a table of `buckets` rows that starts at 0."
+        "Each token has a vector and a learned weight; the mean goes through one hidden layer. `ngrams` above 1 adds "
+        "the mean vector of hashed n-grams, in a table of `buckets` rows that starts at 0."
     ),
     "cnn": "`hidden_dim` filters for each of the `widths`, ReLU, maximum over the text, one matrix (Kim 2014).",
     "bigru": (
-        "`layers` recurrent layers with `hidden_dim` units in each direction, maximum over the states. Three quarters of "
-        "a bilstm's work."
+        "`layers` recurrent layers with `hidden_dim` units in each direction, maximum over the states. Three quarters "
+        "of a bilstm's work."
     ),
     "bilstm": "`layers` recurrent layers with `hidden_dim` units in each direction, maximum over the states.",
     "transformer": (

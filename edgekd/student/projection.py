@@ -4,8 +4,8 @@ All layers of a transformer read and write one hidden space of ``H`` dimensions.
 every matrix that reads it becomes ``W P`` and every one that writes it ``P' W``, so that the narrow model works on
 ``P' x`` wherever the wide one works on ``x``. What ``P`` cannot express:
 
-- A layer normalisation over ``h`` instead of ``H`` dimensions gives other values; its scale and shift are fitted to give
-  the projected ones (least squares for each dimension).
+- A layer normalisation over ``h`` instead of ``H`` dimensions gives other values; its scale and shift are fitted to
+  give the projected ones (least squares for each dimension).
 - Attention keeps its head size and loses heads: those with the smallest ``|W_v| |W_o|`` go.
 - The feed-forward part shrinks in proportion: the neurons with the smallest ``|w_in| |w_out|`` go; so do those of the
   classifier's hidden layer with the smallest ``|w_out|``.
@@ -49,7 +49,9 @@ _SPACES: list[tuple[str, str, str | None]] = [
 ]
 
 
-def project(student: PreTrainedModel, teacher: Teacher, hidden_dim: int, *, learned: bool, seed: int) -> PreTrainedModel:
+def project(
+    student: PreTrainedModel, teacher: Teacher, hidden_dim: int, *, learned: bool, seed: int
+) -> PreTrainedModel:
     """Return ``student``, a cut copy of the teacher, with ``hidden_dim`` hidden dimensions.
 
     Args:
@@ -78,7 +80,7 @@ def project(student: PreTrainedModel, teacher: Teacher, hidden_dim: int, *, lear
 
 def narrow_config(config: PreTrainedConfig, hidden_dim: int) -> PreTrainedConfig:
     """Return the configuration of the narrower model: fewer heads of the same size, the FFN in proportion."""
-    names = NormalizedConfigManager.get_normalized_config_class(config.model_type)
+    names = NormalizedConfigManager.get_normalized_config_class(config.model_type)(config)
     ffn_name = "hidden_dim" if config.model_type == "distilbert" else "intermediate_size"
     hidden, heads = getattr(config, names.HIDDEN_SIZE), getattr(config, names.NUM_ATTENTION_HEADS)
     head_size = hidden // heads
@@ -115,7 +117,7 @@ class Narrowing:
     """Makes the weights of the narrow model from those of the wide one and a projection."""
 
     def __init__(self, model: PreTrainedModel, config: PreTrainedConfig) -> None:
-        names = NormalizedConfigManager.get_normalized_config_class(config.model_type)
+        names = NormalizedConfigManager.get_normalized_config_class(config.model_type)(config)
         self.hidden: int = getattr(model.config, names.HIDDEN_SIZE)
         self.classifier, _ = classifier_of(model)
         self.modules = dict(model.named_modules())

@@ -84,8 +84,8 @@ def learn_projection(
 ) -> torch.Tensor:
     """Improve a projection by gradient descent until the narrow model says what the wide one says.
 
-    Minimised is ``MSE(logits) / Var(wide logits) + MSE(cosine similarities of the batch's sentence vectors)``, the second
-    part being similarity-preserving distillation (Tung, Mori 2019, arXiv 1907.09682), which compares vectors of
+    Minimised is ``MSE(logits) / Var(wide logits) + MSE(cosine similarities of the batch's sentence vectors)``, the
+    second part being similarity-preserving distillation (Tung, Mori 2019, arXiv 1907.09682), which compares vectors of
     different width. Only the projection learns; QR keeps it orthonormal. A quarter of the texts is held out, and the
     projection that is best on them is returned, which may be the start.
 

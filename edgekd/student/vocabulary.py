@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from edgekd.config import StudentConfig, VocabularyConfig
     from edgekd.teacher.load import Teacher
 
+UNKNOWN = "[UNK]"
 # Their ids are their positions; [PAD] is 0, as everywhere.
 SPECIAL_TOKENS = {
     "pad_token": "[PAD]",
-    "unk_token": "[UNK]",
+    "unk_token": UNKNOWN,
     "cls_token": "[CLS]",
     "sep_token": "[SEP]",
     "mask_token": "[MASK]",
@@ -107,32 +108,37 @@ def _train(config: VocabularyConfig, words: dict[str, int]) -> Any:
         # token. Each word therefore comes once more with a mark; the mark's own piece is dropped afterwards.
         marked = ([word + _MARK] for word in words)
         trainer = trainers.UnigramTrainer(
-            vocab_size=config.size + 1, special_tokens=special, unk_token="[UNK]", show_progress=False
+            vocab_size=config.size + 1, special_tokens=special, unk_token=UNKNOWN, show_progress=False
         )
         scratch.train_from_iterator(itertools.chain(repeated, marked), trainer)
         pieces = [piece for piece in json.loads(scratch.to_str())["model"]["vocab"] if _MARK not in piece[0]]
-        return models.Unigram(_in_order(pieces, special), unk_id=special.index("[UNK]"))
+        return models.Unigram(_in_order(pieces, special), unk_id=special.index(UNKNOWN))
     # Characters get their ids as "special" tokens of a trainer, which come first, in the given order.
     inner = sorted({f"##{character}" for word in words for character in word[1:]})
     first = sorted({word[0] for word in words})
-    common = {"vocab_size": config.size, "special_tokens": [*special, *first, *inner], "show_progress": False}
+    common: dict[str, Any] = {
+        "vocab_size": config.size,
+        "special_tokens": [*special, *first, *inner],
+        "show_progress": False,
+    }
     if config.kind == "wordpiece":
-        scratch = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        scratch = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
         scratch.train_from_iterator(repeated, trainers.WordPieceTrainer(**common))
-        return models.WordPiece(scratch.get_vocab(), unk_token="[UNK]", max_input_chars_per_word=100)
+        return models.WordPiece(scratch.get_vocab(), unk_token=UNKNOWN, max_input_chars_per_word=100)
     # "##" tells parts within a word from its beginning, as in WordPiece.
-    scratch = Tokenizer(models.BPE(unk_token="[UNK]", continuing_subword_prefix="##"))
+    scratch = Tokenizer(models.BPE(unk_token=UNKNOWN, continuing_subword_prefix="##"))
     scratch.train_from_iterator(repeated, trainers.BpeTrainer(continuing_subword_prefix="##", **common))
     merges = [tuple(pair) for pair in json.loads(scratch.to_str())["model"]["merges"]]
     return models.BPE(
-        vocab=scratch.get_vocab(), merges=merges, unk_token="[UNK]", continuing_subword_prefix="##", fuse_unk=True
+        vocab=scratch.get_vocab(), merges=merges, unk_token=UNKNOWN, continuing_subword_prefix="##", fuse_unk=True
     )
 
 
 def _in_order(pieces: list[tuple[str, float]], special: list[str]) -> list[tuple[str, float]]:
     """Return the special tokens, then the pieces from the most to the least likely, ties in alphabetical order.
 
-    The trainer adds characters that it had dropped with scores from the lowest upwards, 0.0001 apart; all get the lowest.
+    The trainer adds characters that it had dropped with scores from the lowest upwards, 0.0001 apart; here all get the
+    lowest.
     """
     scores = {piece: score for piece, score in pieces if piece not in special}
     lowest = min(scores.values())

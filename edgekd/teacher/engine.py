@@ -20,6 +20,7 @@ import torch
 from edgekd.batches import CPU_TOKENS, GPU_TOKENS, logits_in_order, torch_forward
 from edgekd.export.onnx import export_onnx
 from edgekd.export.parity import spread_over_lengths
+from edgekd.teacher.first_token import first_token_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -59,28 +60,8 @@ class Engine:
     choice: EngineChoice
 
 
-@contextlib.contextmanager
-def first_token_only(model: PreTrainedModel) -> Iterator[bool]:
-    """Let the last layer of a BERT-like encoder work on the first token alone, and yield whether that was possible.
-
-    Its head reads only the first token's vector. In the last layer the attention still looks at all tokens, but its
-    output projection and the feed-forward part, three quarters of the layer's multiplications, are computed for one
-    token. The result is the same; for other architectures nothing is changed.
-    """
-    layers = getattr(getattr(getattr(model, "base_model", None), "encoder", None), "layer", None)
-    output = getattr(getattr(layers[-1], "attention", None), "output", None) if layers else None
-    if not isinstance(output, torch.nn.Module):
-        yield False
-        return
-    hook = output.register_forward_pre_hook(lambda _, inputs: tuple(tensor[:, :1] for tensor in inputs))
-    try:
-        yield True
-    finally:
-        hook.remove()
-
-
 def onnx_forward(model: PreTrainedModel) -> Forward:
-    """Export the model as it is (hooks included) and return the forward of its fp32 graph in ONNX Runtime."""
+    """Export the model as it is and return the forward of its fp32 graph in ONNX Runtime."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -181,10 +162,15 @@ def open_engine(
     with contextlib.ExitStack() as stack:
         short = stack.enter_context(first_token_only(model))
         forward = torch_forward(model)
-        logits = sample.run(forward)
-        if short and not sample.agrees(logits):
-            stack.close()  # takes the hook off: this model's head reads more than the first token
-            short, logits = False, sample.run(forward)
+        logits = sample.logits
+        if short:
+            try:
+                logits = sample.run(forward)
+            except (RuntimeError, TypeError, AttributeError):  # the layer is called in another way
+                short = False
+            if not short or not sample.agrees(logits):
+                stack.close()  # puts the whole layer back: this model's head reads more than the first token
+                short, logits = False, sample.logits
         on_gpu = next(model.parameters()).device.type != "cpu"
 
         def engine(name: str, run: Forward, said: Array, reason: str, speed: dict[str, float]) -> Engine:

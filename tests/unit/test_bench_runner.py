@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -8,13 +9,16 @@ from edgekd.artifacts import folder_lock
 from edgekd.bench import runner
 from edgekd.bench.child import Child, WorkerFailed
 from edgekd.bench.runner import run_bench
-from edgekd.bench.variants import variant_from_bundle
-from edgekd.bundle import write_manifest
+from edgekd.bench.variants import variant_from_bundle, variant_from_teacher
+from edgekd.bundle import load_bundle, write_manifest
 from edgekd.config import BenchConfig
 from edgekd.data.types import Examples
 from edgekd.devices import find_profile
-from edgekd.errors import Busy, ConfigError, DataError
+from edgekd.errors import Busy, ConfigError, DataError, InvalidArtifact
+from edgekd.proof import Proof
 from edgekd.results import Evidence, Role, load_result
+from edgekd.runtime import OnnxSession
+from edgekd.tasks import Calibration, TaskKind
 from tests.bundles import make_bundle
 from tests.toys import make_classifier, toy_texts
 
@@ -141,6 +145,28 @@ def test_labels_in_another_order_are_mapped(bundles, tmp_path):
     plain, other = measure([variant_from_bundle(bundles / "student"), variant_from_bundle(tmp_path)])
     assert other.quality.labels == ["negative", "positive"]
     assert other.quality.predictions == [1 - label for label in plain.quality.predictions]
+    assert other.quality.logits == [row[::-1] for row in _raw_logits(tmp_path)]
+
+
+def _raw_logits(folder):
+    session = OnnxSession(load_bundle(folder), 1)
+    session.load()
+    return [[float(f"{value:.6g}") for value in session.run([text])[0].tolist()] for text in examples().texts]
+
+
+def test_a_graph_with_other_outputs_than_labels_is_refused(tmp_path):
+    bundle = make_bundle(tmp_path, labels=("a", "b", "c"))
+    write_manifest(tmp_path, bundle.manifest.model_copy(update={"labels": ["negative", "positive"]}))
+    with pytest.raises(InvalidArtifact, match="'tiny' gives 3 logits a text, and its labels are 2"):
+        measure([variant_from_bundle(tmp_path)])
+
+
+def test_the_proof_of_a_bundle_travels_with_its_result(tmp_path):
+    proof = Proof(metric="accuracy", count=9, seeds=[0], student=[0.9], control=[0.8])
+    make_bundle(tmp_path, proof=proof, calibration=Calibration(1.5))
+    [result] = measure([variant_from_bundle(tmp_path)])
+    assert result.proof == proof
+    assert result.quality.calibration == Calibration(1.5)
 
 
 def test_a_variant_that_cannot_be_loaded_is_named(tmp_path):
@@ -209,6 +235,31 @@ def test_a_torch_teacher_beside_its_student(bundles, tmp_path):
     # PyTorch's labels are the teacher's, also where an ONNX teacher is there.
     for result in results:
         assert result.quality.teacher_predictions == torch_result.quality.predictions
+
+
+@pytest.mark.slow
+def test_a_multi_label_teacher_in_torch_answers_at_its_own_thresholds(tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    labels = ("negative", "positive")
+    make_classifier(tmp_path / "teacher", labels=labels)
+    config = json.loads((tmp_path / "teacher" / "config.json").read_text())
+    config["problem_type"] = "multi_label_classification"
+    (tmp_path / "teacher" / "config.json").write_text(json.dumps(config))
+    metrics = {"calibration": {"temperature": 2.0, "thresholds": [0.0, 1.1]}}  # always negative, never positive
+    (tmp_path / "teacher" / "edgekd_metrics.json").write_text(json.dumps(metrics))
+    strict = Calibration(0.05, (0.9, 0.9))  # one word among many counts
+    make_bundle(tmp_path / "student", task=TaskKind.MULTI_LABEL, calibration=strict)
+    texts, targets = toy_texts(20)
+    variants = [variant_from_bundle(tmp_path / "student"), variant_from_teacher(tmp_path / "teacher")]
+    student, teacher = measure(
+        variants, texts=Examples(texts, [(t,) for t in targets]), config=QUICK.model_copy(update={"passes": 1})
+    )
+    assert set(teacher.quality.predictions) == {(0,)}
+    assert student.quality.teacher_predictions == teacher.quality.predictions
+    assert student.quality.teacher_logits == teacher.quality.logits
+    assert student.quality.teacher_calibration == Calibration(2.0, (0.0, 1.1))
+    assert student.quality.predictions == [(t,) for t in targets]
 
 
 @pytest.mark.slow

@@ -95,6 +95,18 @@ def test_contributions_add_up_to_the_score_that_is_shown(linear):
         assert part.base + sum(part.values) == pytest.approx(part.score, abs=1e-5)
 
 
+def test_the_page_shows_the_sum(linears):
+    pytest.importorskip("jinja2")
+    from edgekd.explain.html import to_html
+
+    explainer = Explainer(linears[1][0])
+    found = explainer.explain(TEXTS[0], "positive")
+    base = found.explanations[0].models[0].base
+    page = to_html(explainer, [found], None)
+    assert f"= base {base:+.3f} + the sum of the words" in page
+    assert "linear-fp32: exact parts of the log-odds." in page
+
+
 def test_contributions_are_shapley_values(linear):
     """By their definition: the mean over all orders of words of what a word adds when it comes."""
     model, student = linear
@@ -139,6 +151,23 @@ def test_each_label_of_many_is_exact_too(linears, tmp_path):
     for label in LABELS:
         part = Explainer(model).explain(TEXTS[2], label).explanations[0].models[0]
         assert part.base + sum(part.values) == pytest.approx(part.score, abs=1e-5)
+
+
+def test_an_int8_bundle_is_exact_too(linears, tmp_path):
+    """Only the table of rows is quantized; rows are still added up."""
+    from edgekd.compress.quantize import quantize_dynamic_int8
+    from edgekd.devices import Int8
+
+    bundle = linears[1][0].bundle
+    folder = shutil.copytree(bundle.folder, tmp_path / "int8")
+    (folder / "model.onnx").unlink()
+    quantize_dynamic_int8(
+        bundle.model_path, folder / "model.onnx", Int8(activation="uint8", weight="int8", reason="test")
+    )
+    model = ExplainedModel(write_manifest(folder, bundle.manifest.model_copy(update={"precision": "int8"})))
+    [part] = Explainer(model).explain(TEXTS[2], "positive").explanations[0].models
+    assert part.method is Method.ADDITIVE
+    assert part.base + sum(part.values) == pytest.approx(part.score, abs=1e-4)
 
 
 def test_a_graph_that_does_not_add_up_is_not_called_exact(tmp_path):

@@ -67,3 +67,49 @@ def test_joined_words_never_overlap_and_never_cut_a_token(text, sizes):
         span = trim(text, token)
         owners = [word for word in joined if span and word.start < span[1] and span[0] < word.end]
         assert span is None or [(w.start <= span[0], span[1] <= w.end) for w in owners] == [(True, True)]
+
+
+def tokenizer(kind):
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+    texts = ["It isn't great, caf\u00e9 d\u00e9j\u00e0 vu!", "great great"]
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    if kind == "byte-level":  # as RoBERTa has it
+        found = Tokenizer(models.BPE())
+        found.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=special, show_progress=False)
+    elif kind == "metaspace":  # as SentencePiece models have it
+        found = Tokenizer(models.Unigram())
+        found.normalizer = normalizers.NFKC()
+        found.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = trainers.UnigramTrainer(vocab_size=60, special_tokens=special, unk_token="[UNK]", show_progress=False)
+    else:
+        found = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        found.normalizer = normalizers.BertNormalizer()
+        found.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordPieceTrainer(vocab_size=60, special_tokens=special, show_progress=False)
+    found.train_from_iterator(texts, trainer)
+    ends = [(token, found.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    found.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["byte-level", "metaspace", "wordpiece"])
+def test_every_kind_of_tokenizer_gives_whole_words(kind, tmp_path):
+    pytest.importorskip("onnx")
+    from edgekd.bundle import write_manifest
+    from edgekd.explain.model import ExplainedModel, Reading
+    from tests.bundles import make_bundle
+
+    bundle = make_bundle(tmp_path / "bundle")
+    tokenizer(kind).save(str(bundle.tokenizer_path))
+    model = ExplainedModel(write_manifest(bundle.folder, bundle.manifest))
+    text = " It isn't  great, caf\u00e9 d\u00e9j\u00e0 "
+    tokens = model.encode(text)
+    found = join(text, word_spans(text), [span for span in tokens.spans if span])
+    assert [word.text for word in found] == ["It", "isn't", "great", ",", "caf\u00e9", "d\u00e9j\u00e0"]
+    reading = Reading.of(model, tokens, found)
+    assert reading.read == list(range(6))
+    # What is left without any word: the special tokens, and pieces that are nothing but the space between words.
+    left = [model._tokenizer.id_to_token(token) for token in reading.only(())]
+    assert set(left) <= {"[CLS]", "[SEP]", "\u2581", "\u0120"}

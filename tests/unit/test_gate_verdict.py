@@ -242,6 +242,16 @@ def test_regression_quality_by_hand(rule, expected):
     assert outcome(rule, of_task(TaskKind.REGRESSION, before, after, targets, ("rating",))) is expected
 
 
+def test_no_per_cent_of_an_error_of_zero():
+    targets = [1.0, 2.0, 3.0]
+    compared = of_task(TaskKind.REGRESSION, targets, [1.0, 2.0, 4.0], targets, ("rating",))
+    result = decide(parse_rule("rmse>5%"), compared)
+    assert (result.outcome, result.value) == (INVALID, None)
+    assert "without %" in result.advice
+    assert outcome("rmse>+0.1", compared) is FAIL
+    assert outcome("rmse>5%", of_task(TaskKind.REGRESSION, targets, targets, targets, ("rating",))) is PASS
+
+
 def test_a_lower_correlation_fails_and_has_an_interval():
     rng = np.random.default_rng(0)
     targets = rng.normal(size=200)

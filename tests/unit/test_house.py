@@ -35,7 +35,8 @@ LAYERS = [
     {"gate"},
     {"explain"},
     {"report"},
-    {"teacher", "student", "compress", "export", "bench", "training", "batches", "averaging", "scoring", "buckets", "step_timer"},
+    {"teacher", "student", "compress", "export", "bench", "training", "scoring", "batches", "buckets", "averaging"}
+    | {"step_timer"},
     {"runtime", "analysis", "data"},
     {"recipe", "assets", "catalogue", "download", "runfolder", "recipe_reference"},
     {"bundle", "results", "decisions", "devices", "config", "proof"},

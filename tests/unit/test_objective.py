@@ -10,12 +10,14 @@ from edgekd.errors import ConfigError  # noqa: E402
 from edgekd.progress import Silent  # noqa: E402
 from edgekd.student.bag import BagConfig, BagForSequenceClassification  # noqa: E402
 from edgekd.student.cut import cut_layers  # noqa: E402
+from edgekd.student.feature_losses import hidden_loss, relation_loss  # noqa: E402
 from edgekd.student.kinds import build_student  # noqa: E402
 from edgekd.student.loss_rules import check_losses  # noqa: E402
 from edgekd.student.losses import IGNORE_INDEX, soft_target_loss, true_label_loss  # noqa: E402
 from edgekd.student.names import STUDENT_KINDS  # noqa: E402
 from edgekd.student.objective import DistillationObjective, LabelObjective  # noqa: E402
 from edgekd.student.sentence_vectors import SentenceVectors  # noqa: E402
+from edgekd.student.taps import Wanted, record  # noqa: E402
 from edgekd.tasks import TaskKind  # noqa: E402
 from edgekd.teacher.load import load_classifier  # noqa: E402
 from tests.toys import make_classifier  # noqa: E402
@@ -254,13 +256,26 @@ def test_features_are_added_with_their_weights():
 
 def test_layers_are_averaged_so_the_weight_does_not_depend_on_their_number():
     student, teacher = transformer_pair()
+    goal = objective(config("transformer", {"kind": "hidden", "mapping": [0, 3]}), student, teacher)
+    loss, _ = goal(student, INPUTS, labels=LABELS[SINGLE], features_only=True)
+    ours, theirs = (model(**INPUTS, output_hidden_states=True).hidden_states[1:] for model in (student, teacher))
+    parts = [hidden_loss(ours[s], theirs[t], INPUTS["attention_mask"]).item() for s, t in ((0, 0), (1, 3))]
+    assert loss.item() == pytest.approx(sum(parts) / 2, rel=1e-5)
 
-    def loss(mapping):
-        goal = objective(config("transformer", {"kind": "hidden", "mapping": mapping}), student, teacher)
-        return goal(student, INPUTS, labels=LABELS[SINGLE], features_only=True)[0].item()
 
-    # The mean of both layers: swapping what one layer learns from moves the loss by half of that layer's change.
-    assert loss([0, 0]) + loss([3, 3]) == pytest.approx(loss([0, 3]) + loss([3, 0]), rel=1e-5)
+def test_relations_are_the_sum_over_queries_keys_and_values():
+    student, teacher = transformer_pair(layers=1)
+    goal = objective(config("transformer", {"kind": "relations", "mapping": [2], "heads": 4}), student, teacher)
+    loss, _ = goal(student, INPUTS, labels=LABELS[SINGLE], features_only=True)
+    with (
+        record(student, Wanted(attention=frozenset({0}))) as ours,
+        record(teacher, Wanted(attention=frozenset({2}))) as t,
+    ):
+        student(**INPUTS)
+        teacher(**INPUTS)
+    pairs = ((ours.query[0], t.query[2]), (ours.key[0], t.key[2]), (ours.value[0], t.value[2]))
+    expected = sum(relation_loss(a, b, INPUTS["attention_mask"], 4).item() for a, b in pairs)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_teacher_runs_in_evaluation_mode_and_only_for_features():
@@ -383,10 +398,14 @@ def test_everything_is_described():
 def test_half_precision_gives_nearly_the_same_loss(kind):
     student, teacher = transformer_pair(**({"width": 8} if kind != "attention" else {}))
     goal = objective(config("transformer", {"kind": kind, "weight": 2.0}), student, teacher)
+    types = set()
+    for projection in goal.features.projections.values():
+        projection.register_forward_hook(lambda _, inputs, output: types.update((inputs[0].dtype, output.dtype)))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         low, outputs = goal(student, INPUTS, labels=LABELS[SINGLE], teacher_logits=teacher_logits())
     assert outputs.logits.dtype == torch.bfloat16
     assert low.dtype == torch.float32
+    assert types == ({torch.float32} if len(goal.features.projections) else set())
     low.backward()
     full, _ = goal(student, INPUTS, labels=LABELS[SINGLE], teacher_logits=teacher_logits())
     assert low.item() == pytest.approx(full.item(), rel=0.01)

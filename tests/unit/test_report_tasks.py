@@ -159,6 +159,12 @@ def test_the_mean_over_seeds_by_hand():
     assert "82.2 % [81.7 to 82.7] distilled, 80.2 % [79.7 to 80.7] without the teacher" in sentence
 
 
+def test_the_interval_over_seeds_stays_where_scores_can_be():
+    far_apart = make_proof(TaskKind.REGRESSION).model_copy(update={"student": [0.2, 0.9], "seeds": [0, 1]})
+    [section] = report([student(proof=far_apart, quality=make_task_quality(TaskKind.REGRESSION))]).sections
+    assert section.proofs[0].cells[2] == "0.550 [-1.000 to 1.000]"
+
+
 def test_a_single_seed_has_no_mean_over_seeds():
     [section] = report([student(proof=make_proof(TaskKind.SINGLE_LABEL, seeds=1))]).sections
     assert section.proofs[0].cells[:3] == ("cnn", "1", "82.0 %")
@@ -197,6 +203,18 @@ def test_compare_multi_label_and_regression():
     text = printed(render_comparison(compare_sets([good], [bad])))
     assert "RMSE" in text
     assert f"{rmse.change:+.1%}".replace("%", " %") in text
+
+
+def test_an_error_that_was_zero_changes_in_the_units_of_the_data():
+    perfect = make_task_quality(TaskKind.REGRESSION, noise=0.0)
+    before, after = (make_result(quality=q) for q in (perfect, make_task_quality(TaskKind.REGRESSION)))
+    found = compare_sets([before], [after])
+    rmse = next(change for change in found.pairs[0].changes if change.metric == "rmse")
+    assert (rmse.before, rmse.relative) == (0.0, False)
+    assert rmse.change == pytest.approx(rmse.after)
+    text = printed(render_comparison(found))
+    assert f"{rmse.change:+.3g}" in text
+    assert "inf" not in text
 
 
 def test_results_of_different_tasks_are_not_compared():

@@ -103,7 +103,7 @@ def test_a_label_that_never_occurs_does_not_lower_macro_f1():
 
 def test_agreement_counts_equal_labels():
     assert agreement([0, 1, 1, 0], [0, 1, 0, 0]).value == 0.75
-    with pytest.raises(ValueError, match="3 predictions with 2"):
+    with pytest.raises(ValueError, match=r"3 \w+ with 2"):
         agreement([1, 1, 1], [1, 1])
 
 

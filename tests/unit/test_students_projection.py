@@ -31,7 +31,7 @@ def test_every_family_gets_narrower_and_keeps_every_kind_of_weight(family, proje
     assert model.get_input_embeddings().weight.shape[1] == 16
     untouched = type(model)(model.config)
     torch.manual_seed(9)
-    start = {name: parameter for name, parameter in untouched.named_parameters()}
+    start = dict(untouched.named_parameters())
     for name, parameter in model.named_parameters():
         assert parameter.shape == start[name].shape
         # Nothing is left at the random or constant start of a new model.
@@ -40,9 +40,8 @@ def test_every_family_gets_narrower_and_keeps_every_kind_of_weight(family, proje
     again = AutoModelForSequenceClassification.from_pretrained(tmp_path / "student").eval()
     ids = torch.tensor([[2, 9, 7, 3]])
     mask = torch.ones_like(ids)
-    assert torch.equal(
-        again(input_ids=ids, attention_mask=mask).logits, model(input_ids=ids, attention_mask=mask).logits
-    )
+    opened, kept = (network(input_ids=ids, attention_mask=mask).logits for network in (again, model))
+    assert torch.allclose(opened, kept, atol=1e-6)
 
 
 def test_an_electra_with_narrow_token_vectors_keeps_their_width(tmp_path):

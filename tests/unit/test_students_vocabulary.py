@@ -84,7 +84,9 @@ def test_frequent_words_are_one_token_and_a_small_vocabulary_splits_them():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_saved_beside_a_student_and_opened_by_the_auto_class_and_the_runtime(kind, teacher, tmp_path):
-    config = StudentConfig(kind="bigru", embedding_dim=8, hidden_dim=4, vocabulary=VocabularyConfig(kind=kind, size=160))
+    config = StudentConfig(
+        kind="bigru", embedding_dim=8, hidden_dim=4, vocabulary=VocabularyConfig(kind=kind, size=160)
+    )
     tokenizer = student_tokenizer(config, teacher, TEXTS)
     model = build_student(config, teacher, tokenizer).eval()
     assert model.get_input_embeddings().weight.shape[0] == len(tokenizer)

@@ -1,7 +1,4 @@
-"""The training loop and teacher labels: learning, resuming, damaged files."""
-
-import json
-import shutil
+"""The training loop: learning, resuming, mean weights, the objective's own parameters."""
 
 import pytest
 
@@ -9,26 +6,28 @@ torch = pytest.importorskip("torch")
 
 import numpy as np  # noqa: E402
 
-from edgekd.batches import EncodedTexts, PadToLongest, predict_logits  # noqa: E402
-from edgekd.config import LabelConfig, StudentConfig, TeacherConfig  # noqa: E402
-from edgekd.errors import ConfigError, DataError  # noqa: E402
+from edgekd import training  # noqa: E402
+from edgekd.batches import EncodedTexts, predict_logits  # noqa: E402
+from edgekd.config import FeatureLossConfig, StudentConfig  # noqa: E402
 from edgekd.progress import Silent  # noqa: E402
-from edgekd.runfolder import label_key  # noqa: E402
 from edgekd.student.kinds import build_student  # noqa: E402
-from edgekd.tasks import Task, TaskKind  # noqa: E402
-from edgekd.teacher import label  # noqa: E402
-from edgekd.teacher.label import label_texts  # noqa: E402
-from edgekd.teacher.load import check_labels, encode, load_classifier, load_for_training  # noqa: E402
+from edgekd.student.objective import DistillationObjective, LabelObjective  # noqa: E402
+from edgekd.tasks import TaskKind  # noqa: E402
+from edgekd.teacher.load import encode, load_classifier  # noqa: E402
 from edgekd.training import (  # noqa: E402
+    BEST_FILE,
     CHECKPOINT_FILES,
-    Objective,
     Schedule,
+    ValidationTexts,
+    has_fast_bf16,
     last_complete_checkpoint,
     train,
 )
-from tests.toys import make_classifier, make_encoder, toy_data  # noqa: E402
+from tests.toys import make_classifier, toy_data  # noqa: E402
 
-SCHEDULE = Schedule(epochs=6, learning_rate=5e-2, batch_size=16, warmup_ratio=0.0, weight_decay=0.0, patience=9, seed=0)
+SCHEDULE = {"epochs": 6, "learning_rate": 5e-2, "batch_size": 16, "warmup_ratio": 0.0, "weight_decay": 0.0}
+SCHEDULE |= {"patience": 9, "seed": 0}
+BAG = StudentConfig(kind="bag", embedding_dim=8)
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +35,13 @@ def teacher(tmp_path_factory):
     return load_classifier(make_classifier(tmp_path_factory.mktemp("teacher")), 32, Silent())
 
 
-def sets(teacher, data):
-    return [
-        EncodedTexts(encode(teacher.tokenizer, part.texts, 32), part.targets) for part in (data.train, data.validation)
-    ]
+@pytest.fixture(scope="module")
+def sets(teacher):
+    data = toy_data()
+    train_ids, validation_ids = (encode(teacher.tokenizer, part.texts, 32) for part in (data.train, data.validation))
+    return EncodedTexts(train_ids, data.train.targets), ValidationTexts(
+        data.task, validation_ids, data.validation.targets
+    )
 
 
 class Killed(Exception):
@@ -58,25 +60,89 @@ class DiesAfter(Silent):
             raise Killed
 
 
-def test_training_learns_and_a_killed_run_goes_on(teacher, tmp_path):
-    data = toy_data()
-    config = StudentConfig(kind="bag", embedding_dim=8)
-    options = {"objective": Objective(), "schedule": SCHEDULE, "work": tmp_path / "work", "description": "x"}
+def run(teacher, sets, work, *, config=BAG, progress=None, objective=None, **changes):
+    model = build_student(config, teacher)
+    outcome = train(
+        model,
+        *sets,
+        objective=objective(model) if objective else LabelObjective(TaskKind.SINGLE_LABEL),
+        schedule=Schedule(**SCHEDULE | changes),
+        work=work,
+        description="x",
+        progress=progress or Silent(),
+    )
+    return model, outcome
+
+
+def weights(model):
+    return np.concatenate([value.detach().numpy().ravel() for value in model.state_dict().values()])
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_training_learns_and_a_killed_run_ends_like_one_that_was_not(teacher, sets, tmp_path, average):
     with pytest.raises(Killed):
-        train(build_student(config, teacher.model), *sets(teacher, data), progress=DiesAfter(20), **options)
+        run(teacher, sets, tmp_path / "work", progress=DiesAfter(20), average=average)
     again = DiesAfter(-1)
-    model = build_student(config, teacher.model)
-    outcome = train(model, *sets(teacher, data), progress=again, **options)
+    model, outcome = run(teacher, sets, tmp_path / "work", progress=again, average=average)
     assert outcome.resumed_from_step == 18  # three epochs of six steps were finished
     assert again.seen[0] == 19
     assert outcome.steps == 36
-    assert outcome.best_validation_accuracy > 0.9
-    logits = predict_logits(model, encode(teacher.tokenizer, data.validation.texts, 32))
-    accuracy = (logits.argmax(axis=1) == np.array(data.validation.targets)).mean()
-    assert accuracy == pytest.approx(outcome.best_validation_accuracy)
+    assert len(outcome.validation_scores) == 6
+    assert outcome.best_validation_score == max(outcome.validation_scores) > 0.9
+    logits = predict_logits(model, sets[1].input_ids)
+    accuracy = (logits.argmax(axis=1) == np.array(toy_data().validation.targets)).mean()
+    assert accuracy == pytest.approx(outcome.best_validation_score)
+    whole, _ = run(teacher, sets, tmp_path / "other", average=average)
+    assert weights(model) == pytest.approx(weights(whole), abs=1e-6)
+
+
+def test_what_has_ended_is_not_trained_again(teacher, sets, tmp_path):
+    first, outcome = run(teacher, sets, tmp_path)
+    assert not list(tmp_path.glob("checkpoint-*"))
+    progress = DiesAfter(1)
+    second, again = run(teacher, sets, tmp_path, progress=progress)
+    assert progress.seen == []
+    assert again == outcome
+    assert np.array_equal(weights(first), weights(second))
+
+
+def test_patience_ends_a_training_that_gets_no_better(teacher, sets, tmp_path):
+    _, outcome = run(teacher, sets, tmp_path, learning_rate=1e-12, patience=2)
+    assert outcome.steps == 18  # the first score, and two that are no better
+
+
+def test_epochs_of_feature_losses_come_first_and_their_projection_survives_a_kill(teacher, sets, tmp_path):
+    config = StudentConfig(
+        kind="bag", embedding_dim=8, feature_losses=[FeatureLossConfig(kind="cosine")], feature_epochs=2
+    )
+    made = []
+
+    def objective(model):
+        made.append(
+            DistillationObjective(TaskKind.SINGLE_LABEL, config, student=model, teacher=teacher.model, sample=None)
+        )
+        return made[-1]
+
+    data = toy_data()
+    logits = predict_logits(teacher.model, sets[0].input_ids)
+    with_logits = EncodedTexts(sets[0].input_ids, data.train.targets, logits)
+    both = (with_logits, sets[1])
+    options = {"config": config, "objective": objective, "feature_epochs": 2, "epochs": 2, "learning_rate": 1e-3}
+    with pytest.raises(Killed):
+        run(teacher, both, tmp_path / "work", progress=DiesAfter(8), **options)
+    _, outcome = run(teacher, both, tmp_path / "work", **options)
+    assert outcome.resumed_from_step == 6
+    assert outcome.steps == 24
+    killed = made[-1]
+    run(teacher, both, tmp_path / "other", **options)
+    own = [parameter.detach().numpy() for parameter in made[-1].parameters()]
+    assert own
+    for parameter, other in zip(killed.parameters(), own, strict=True):
+        assert parameter.detach().numpy() == pytest.approx(other, abs=1e-6)
 
 
 def test_a_half_written_checkpoint_is_not_used(tmp_path):
+    (tmp_path / BEST_FILE).write_text("")
     for step in (6, 12):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
@@ -89,89 +155,21 @@ def test_a_half_written_checkpoint_is_not_used(tmp_path):
     assert last_complete_checkpoint(tmp_path) is None
 
 
-def test_padding_of_a_batch():
-    batch = PadToLongest(9)([{"input_ids": [1, 2, 3], "labels": 0}, {"input_ids": [4], "labels": 1}])
-    assert batch["input_ids"].tolist() == [[1, 2, 3], [4, 9, 9]]
-    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
+def test_mixed_precision_of_the_training_does_not_stay_in_the_model(teacher, sets, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "has_fast_bf16", lambda _: True)
+    config = StudentConfig(kind="transformer", layers=1)
+    model, _ = run(teacher, sets, tmp_path, config=config, epochs=1, learning_rate=1e-3)
+    model.save_pretrained(tmp_path / "saved")
+    again = type(model).from_pretrained(tmp_path / "saved")
+    ids = sets[1].input_ids
+    assert np.array_equal(predict_logits(model, ids), predict_logits(again, ids))
 
 
-def test_logits_come_back_in_the_order_of_the_texts(teacher):
-    ids = encode(teacher.tokenizer, toy_data().train.texts[:20], 32)
-    together = predict_logits(teacher.model, ids, batch_size=7)
-    alone = np.concatenate([predict_logits(teacher.model, [row]) for row in ids])
-    assert np.allclose(together, alone, atol=1e-5)
-
-
-def test_labels_are_computed_once_and_resumed_by_shard(teacher, tmp_path, monkeypatch):
-    texts = toy_data().train.texts
-    key = label_key("weights", "tokenizer", texts, 32)
-    options = {"key": key, "config": LabelConfig(batch_size=4, shard_size=16), "folder": tmp_path}
-    with pytest.raises(Killed):
-        label_texts(teacher, texts, progress=DiesAfter(48), **options)
-    assert len(list(tmp_path.glob("shard-*"))) == 2  # the third was being computed
-
-    computed = []
-    real = label.predict_logits
-    monkeypatch.setattr(label, "predict_logits", lambda model, ids, **o: computed.extend(ids) or real(model, ids, **o))
-    logits = label_texts(teacher, texts, progress=Silent(), **options)
-    assert len(computed) == len(texts) - 32
-    assert np.allclose(logits, real(teacher.model, encode(teacher.tokenizer, texts, 32)), atol=1e-5)
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert (manifest["texts"], manifest["shards"], manifest["key"]) == (len(texts), 6, key)
-
-    computed.clear()
-    assert np.array_equal(label_texts(teacher, texts, progress=Silent(), **options), logits)
-    assert computed == []
-
-    damaged = tmp_path / "shard-00003.safetensors"
-    damaged.write_bytes(damaged.read_bytes()[:-5])
-    assert np.array_equal(label_texts(teacher, texts, progress=Silent(), **options), logits)
-    assert len(computed) == 16
-
-
-def test_the_key_depends_on_everything():
-    base = ("w", "t", ["a", "b"], 32)
-    keys = {label_key(*base)}
-    for other in [
-        ("W", "t", ["a", "b"], 32),
-        ("w", "T", ["a", "b"], 32),
-        ("w", "t", ["b", "a"], 32),
-        ("w", "t", ["ab"], 32),
-        ("w", "t", ["a", "b"], 33),
-    ]:
-        keys.add(label_key(*other))
-    assert len(keys) == 6
-
-
-def test_encoding_truncates_and_keeps_special_tokens(teacher):
-    [ids] = encode(teacher.tokenizer, ["film " * 50], 10)
-    assert len(ids) == 10
-    assert (ids[0], ids[-1]) == (teacher.tokenizer.cls_token_id, teacher.tokenizer.sep_token_id)
-
-
-def test_a_teacher_with_other_labels_is_refused(teacher):
-    with pytest.raises(DataError) as caught:
-        check_labels(teacher, Task(TaskKind.SINGLE_LABEL, ("ham", "spam")), "my/teacher")
-    assert "'my/teacher' predicts [negative, positive], but the data has [ham, spam]" in caught.value.message
-    with pytest.raises(DataError) as caught:
-        check_labels(teacher, Task(TaskKind.SINGLE_LABEL, ("positive", "negative")), "t")
-    assert "data.labels: [negative, positive]" in caught.value.hint
-
-
-def test_models_that_cannot_be_opened(tmp_path, teacher):
-    with pytest.raises(ConfigError, match="does not exist"):
-        load_classifier(tmp_path / "none", 32, Silent())
-    encoder = make_encoder(tmp_path / "encoder")
-    with pytest.raises(ConfigError, match="is not a text classifier"):
-        load_classifier(encoder, 32, Silent())
-    pickled = tmp_path / "pickled"
-    shutil.copytree(encoder, pickled)
-    (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
-    with pytest.raises(ConfigError, match=r"no \*\.safetensors weights; pickled weights are not read"):
-        load_classifier(pickled, 32, Silent())
-    with pytest.raises(ConfigError, match="max_length 500 is more than the model's 80 positions"):
-        load_for_training(
-            TeacherConfig(model=str(encoder), max_length=500),
-            Task(TaskKind.SINGLE_LABEL, ("a", "b")),
-            Silent(),
-        )
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU decides by itself")
+def test_only_models_of_matrix_products_are_trained_in_bf16_on_a_cpu_that_has_it(teacher, monkeypatch):
+    machine = training.describe_machine()
+    bag = build_student(BAG, teacher)
+    for isa, expected in ((["avx512_bf16"], True), (["avx2"], False)):
+        monkeypatch.setattr(training, "describe_machine", lambda isa=isa: machine.model_copy(update={"isa": isa}))
+        assert has_fast_bf16(teacher.model) is expected
+        assert not has_fast_bf16(bag)
