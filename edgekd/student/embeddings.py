@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from edgekd.errors import ConfigError
+from edgekd.student.remember import remembered
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -99,7 +99,8 @@ def token_vectors(teacher: Teacher, tokenizer: PreTrainedTokenizerFast | None, s
     table = teacher.model.get_input_embeddings().weight.detach().float().cpu()
     pieces = [[row] for row in range(len(table))] if tokenizer is None else teacher_pieces(tokenizer, teacher.tokenizer)
     if source == "teacher-output":
-        return _outputs(teacher, pieces, key="" if tokenizer is None else tokenizer.backend_tokenizer.to_str())
+        own = None if tokenizer is None else tokenizer.backend_tokenizer.to_str()
+        return remembered(teacher.model, ("token outputs", own), lambda: _outputs(teacher, pieces))
     if tokenizer is None:
         return table
     return torch.stack([table[ids].mean(dim=0) for ids in pieces])
@@ -127,23 +128,8 @@ def teacher_pieces(own: PreTrainedTokenizerFast, theirs: PreTrainedTokenizerFast
     return result
 
 
-# The vectors of a teacher whose weights have not changed since; students and their controls start from the same.
-_OUTPUTS: weakref.WeakKeyDictionary[Any, tuple[int, dict[str, torch.Tensor]]] = weakref.WeakKeyDictionary()
-
-
-def _outputs(teacher: Teacher, pieces: list[list[int]], key: str) -> torch.Tensor:
-    changes = sum(parameter._version for parameter in teacher.model.parameters())
-    known_changes, known = _OUTPUTS.get(teacher.model, (changes, {}))
-    if known_changes != changes:
-        known = {}
-    if key not in known:
-        known[key] = _compute_outputs(teacher, pieces)
-        _OUTPUTS[teacher.model] = (changes, known)
-    return known[key]
-
-
 @torch.no_grad()
-def _compute_outputs(teacher: Teacher, pieces: list[list[int]]) -> torch.Tensor:
+def _outputs(teacher: Teacher, pieces: list[list[int]]) -> torch.Tensor:
     model = teacher.model
     first, last = special_ends(teacher)
     device = next(model.parameters()).device

@@ -28,10 +28,12 @@ from edgekd.errors import ConfigError
 from edgekd.student.base import classifier_of
 from edgekd.student.embeddings import special_ends
 from edgekd.student.projection_fit import Activations, learn_projection, pca_projection
+from edgekd.student.remember import remembered
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
+    from edgekd.config import StudentConfig
     from edgekd.teacher.load import Teacher
 
 SAMPLE_TEXTS, SAMPLE_TOKENS = 256, 14
@@ -49,30 +51,35 @@ _SPACES: list[tuple[str, str, str | None]] = [
 ]
 
 
-def project(
-    student: PreTrainedModel, teacher: Teacher, hidden_dim: int, *, learned: bool, seed: int
-) -> PreTrainedModel:
-    """Return ``student``, a cut copy of the teacher, with ``hidden_dim`` hidden dimensions.
+def project(student: PreTrainedModel, teacher: Teacher, layers: list[int], config: StudentConfig) -> PreTrainedModel:
+    """Return ``student``, a cut copy of the teacher, with ``config.hidden_dim`` hidden dimensions.
+
+    Nothing depends on the student's seed: like the cut itself, the projection is the teacher's alone.
 
     Args:
         student: has the teacher's width.
         teacher: for its tokens.
-        hidden_dim: smaller than the teacher's, a multiple of its head size.
-        learned: improve the principal components by gradient descent, see :func:`learn_projection`.
-        seed: of the token sequences on which the projection is fitted (no text is needed).
+        layers: of the teacher that the student has.
+        config: ``hidden_dim`` is smaller than the teacher's, a multiple of its head size; with ``projection: learned``
+            the principal components are improved by :func:`learn_projection`.
 
     Raises:
         ConfigError: for a width that is not possible, or a family whose weights are not known.
     """
-    config = narrow_config(student.config, hidden_dim)
+    assert config.hidden_dim is not None
+    dim, learned = config.hidden_dim, config.projection == "learned"
     student.eval().to("cpu")
-    narrow = Narrowing(student, config)
-    ids = sample_ids(teacher, seed)
+    shape = narrow_config(student.config, dim)
+    narrow = Narrowing(student, shape)
+    ids = sample_ids(teacher)
     activations = Activations.of(student, ids, narrow.norms)
-    projection = pca_projection(activations, hidden_dim)
-    model: PreTrainedModel = type(student)(config)
-    if learned:
-        projection = learn_projection(projection, student, model, narrow.weights, activations, ids)
+    model: PreTrainedModel = type(student)(shape)
+
+    def find() -> torch.Tensor:
+        start = pca_projection(activations, dim)
+        return learn_projection(start, student, model, narrow.weights, activations, ids) if learned else start
+
+    projection = remembered(teacher.model, ("projection", tuple(layers), dim, learned), find)
     with torch.no_grad():
         model.load_state_dict(narrow.weights(projection, activations), strict=False)
     return model
@@ -101,15 +108,17 @@ def narrow_config(config: PreTrainedConfig, hidden_dim: int) -> PreTrainedConfig
     return result
 
 
-def sample_ids(teacher: Teacher, seed: int) -> torch.Tensor:
-    """Return random sequences of the teacher's tokens ``(256, up to 16)``, special tokens around each."""
+def sample_ids(teacher: Teacher) -> torch.Tensor:
+    """Return random sequences of the teacher's tokens ``(256, up to 16)``, special tokens around each, always the same.
+
+    They stand for texts, so that building a student needs none.
+    """
     tokenizer = teacher.tokenizer
     plain = torch.tensor(sorted(set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids)))
     first, last = special_ends(teacher)
     length = min(SAMPLE_TOKENS, teacher.max_length - len(first) - len(last))
-    choice = torch.randint(len(plain), (SAMPLE_TEXTS, length), generator=torch.Generator().manual_seed(seed))
-    ends = (torch.tensor(end, dtype=torch.long).expand(SAMPLE_TEXTS, -1) for end in (first, last))
-    before, after = ends
+    choice = torch.randint(len(plain), (SAMPLE_TEXTS, length), generator=torch.Generator().manual_seed(0))
+    before, after = (torch.tensor(end, dtype=torch.long).expand(SAMPLE_TEXTS, -1) for end in (first, last))
     return torch.cat([before, plain[choice], after], dim=1)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STEPS = 60
 LEARNING_RATE = 3e-3
 _TEXTS_A_STEP = 64
+FIT_TOKENS = 768  # that the normalisations are fitted on in each step; twice MiniLM's width
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class Activations:
             for handle in handles:
                 handle.remove()
         return cls(before, after)
+
+    def thinned(self, tokens: int) -> Activations:
+        """Return about so many tokens, evenly spread."""
+        step = max(1, len(next(iter(self.after.values()))) // tokens)
+        return Activations(*({name: rows[::step] for name, rows in side.items()} for side in (self.before, self.after)))
 
     def fit_norm(self, name: str, projection: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Return scale and shift ``(h,)`` with which the narrow normalisation comes closest to the projected wide one.
@@ -98,6 +104,7 @@ def learn_projection(
         ids: sample texts ``(texts, sequence)``.
     """
     narrow.eval()
+    thinned = activations.thinned(FIT_TOKENS)
     name, _ = classifier_of(narrow)
     read: list[torch.Tensor] = []
 
@@ -116,7 +123,7 @@ def learn_projection(
         mask = torch.ones_like(batch)
         with torch.no_grad():
             wanted, wanted_similarity = outputs(lambda: wide(input_ids=batch, attention_mask=mask).logits)
-        state = weights(torch.linalg.qr(free).Q, activations)
+        state = weights(torch.linalg.qr(free).Q, thinned)
         inputs = {"input_ids": batch, "attention_mask": mask}
         logits, similarity = outputs(lambda: functional_call(narrow, state, kwargs=inputs, strict=False).logits)
         scale = wanted.var(unbiased=False).clamp_min(1e-8)

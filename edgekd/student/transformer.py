@@ -42,10 +42,9 @@ def build_transformer(
             f"Student '{config.label}' has a projection, but no hidden_dim to project to.",
             hint="Give a hidden_dim that is smaller than the teacher's, or leave projection out.",
         )
-    student = cut_layers(teacher.model, choose_layers(config.layers, layer_count(teacher.model)))
-    if config.hidden_dim is None:
-        return student
-    return project(student, teacher, config.hidden_dim, learned=config.projection == "learned", seed=config.seed)
+    layers = choose_layers(config.layers, layer_count(teacher.model))
+    student = cut_layers(teacher.model, layers)
+    return student if config.hidden_dim is None else project(student, teacher, layers, config)
 
 
 def _from_scratch(

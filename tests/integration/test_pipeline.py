@@ -89,7 +89,7 @@ def test_every_bundle_is_verified_and_knows_where_it_comes_from(finished):
             assert bundle.manifest.lineage[-1].step == ("export" if bundle.manifest.precision == "fp32" else "quantize")
             if bundle.manifest.role == "student":
                 assert [step.step for step in bundle.manifest.lineage[:3]] == ["teacher", "labels", "student"]
-                assert bundle.manifest.control_accuracy is not None
+                assert bundle.manifest.proof.control
 
 
 def test_a_board_that_is_not_here_has_host_numbers_only(finished):
@@ -110,7 +110,7 @@ def test_a_second_run_reuses_everything(finished):
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - started < 60
     assert {p: p.stat().st_mtime_ns for p in stages} == before
-    for line in ("Teacher: unchanged", "Student bag: unchanged", "Measurements for cpu: unchanged"):
+    for line in ("encoder: unchanged", "bag, distilled, seed 0: unchanged", "Measurements for cpu: unchanged"):
         assert line in done.stderr
 
 
@@ -118,7 +118,8 @@ def test_a_changed_student_does_not_train_the_others_again(finished):
     folder, recipe, _ = finished
     done = edgekd("distill", recipe, "--out", folder / "out", "--set", "students.1.epochs=1")
     assert done.returncode == 0, done.stderr
-    assert "Student bag: unchanged" in done.stderr
+    assert "bag, distilled, seed 0: unchanged" in done.stderr
+    assert "bag, control, seed 0: unchanged" in done.stderr
     assert "Distilling cnn" in done.stderr
     assert "Teacher labels" in done.stderr
 
@@ -139,7 +140,7 @@ def test_an_existing_teacher_is_taken_and_its_labels_checked(tmp_path):
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert {row["name"] for row in summary["bundles"]} >= {"bag-fp32", "teacher-fp32"}
-    assert all(row["control_accuracy"] is None for row in summary["bundles"])
+    assert not any(row["proof"] and row["proof"]["control"] for row in summary["bundles"])
 
     other = make_classifier(tmp_path / "other", labels=("ham", "spam"))
     done = edgekd("distill", "--teacher", other, *options, "--out", tmp_path / "out2")
@@ -192,15 +193,15 @@ def test_stopped_anywhere_the_same_command_goes_on(tmp_path, sig):
         first_shards = {p: p.stat().st_mtime_ns for p in shards(out)}
 
         stop_when(start(*command, log=log), lambda: len(checkpoints(out, "bag")) >= 1, sig)
-        assert not (out / "students" / "bag" / "distilled").exists()
+        assert not (out / "students" / "bag" / "distilled" / "seed-0").exists()
 
     done = edgekd(*command)
     assert done.returncode == 0, done.stderr
     assert (out / "teacher" / "model.safetensors").stat().st_mtime_ns == teacher
     assert {p: p.stat().st_mtime_ns for p in first_shards} == first_shards
-    record = json.loads((out / "students" / "bag" / "distilled" / "train.json").read_text())
+    record = json.loads((out / "students" / "bag" / "distilled" / "seed-0" / "train.json").read_text())
     assert record["training"]["resumed_from_step"] > 0
-    assert "Teacher: unchanged, reused" in done.stderr
+    assert "encoder: unchanged, reused" in done.stderr
     if sig is signal.SIGINT:
         messages = (tmp_path / "log").read_text()
         assert "run the same command again" in messages
@@ -258,13 +259,13 @@ def toy(tmp_path_factory):
     ("options", "code", "texts"),
     [
         (["--target", "raspbery"], 2, ["Unknown target 'raspbery'", "raspberry-pi-4", "Did you mean"]),
-        (["--student", "cnnn"], 2, ["Unknown student 'cnnn'", "bag, cnn, transformer", "Did you mean 'cnn'"]),
+        (["--student", "cnnn"], 2, ["Unknown student 'cnnn'", "linear, bag, cnn, bigru", "Did you mean 'cnn'"]),
         (["--temperature", "-1"], 2, ["students.0.temperature", "greater than 0", "given: -1"]),
         (["--set", "teacher.epoch=1"], 2, ["teacher.epoch: unknown key", "Did you mean 'epochs'"]),
         (["--text-column", "body"], 2, ["no column 'body'", "'text', 'label'"]),
         (["--data", "{folder}/nothing.csv"], 2, ["nothing.csv", "does not exist"]),
         (["--set", "teacher.model={folder}/none"], 2, ["does not exist"]),
-        (["--loss", "kl"], 2, ["students.0.loss", "'soft', 'hard' or 'mse'"]),
+        (["--loss", "kl"], 2, ["students.0.loss", "'soft', 'hard', 'mse'"]),
         (["--no-such-flag"], 2, ["No such option"]),
         (["--out", "/sys/edgekd"], 3, ["Cannot write", "choose another folder"]),
         (["--out", "{data}/run"], 3, ["Cannot write", "choose another folder"]),

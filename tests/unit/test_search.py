@@ -125,6 +125,11 @@ def test_the_best_is_better_than_the_recipe_and_all_values_are_inside_the_bounds
         assert 0.0025 <= attempt.values["learning_rate"] <= 0.04
 
 
+def test_no_values_are_tried_twice(finished):
+    _, found = finished
+    assert len({tuple(a.values.values()) for a in found.attempts}) == 20
+
+
 def test_bad_trials_are_stopped_early_and_take_fewer_evaluations(finished):
     _, found = finished
     stopped = [a for a in found.attempts if a.stopped_early]
@@ -178,6 +183,7 @@ def test_more_trials_go_on_from_the_ones_before(finished, tmp_path):
     assert len(training.configs) == 3
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("dies_at", [1, 2, 4, 5, 11, 17, 19])
 def test_a_search_that_was_killed_ends_like_one_that_was_not(finished, tmp_path, dies_at):
     _, found = finished
@@ -383,6 +389,19 @@ def test_recovering_twice_tries_again_once(tmp_path):
         assert len(study(tmp_path).cut_off) == 1
 
 
+def test_a_kill_while_recovering_loses_and_doubles_nothing(tmp_path, monkeypatch):
+    lost = study(tmp_path).ask()
+
+    def die(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("optuna.Study.tell", die)  # after the copy was queued, before the dead trial is marked
+        with pytest.raises(Killed):
+            study(tmp_path)
+    assert study(tmp_path).cut_off == [lost.values]
+
+
 def test_a_kill_before_a_trial_has_its_values_loses_nothing(tmp_path):
     trials = study(tmp_path)
     trials._study.enqueue_trial(trials.space.start)
@@ -400,13 +419,17 @@ def test_an_enqueued_start_is_not_enqueued_twice(tmp_path):
     assert again.ask().values != again.space.start
 
 
-def test_a_half_written_line_and_a_lock_of_a_dead_process_are_removed(tmp_path):
+def test_a_half_written_line_and_a_lock_of_a_dead_process_are_removed(tmp_path, monkeypatch):
+    def sleep(seconds):
+        raise AssertionError("waits for a dead process")
+
     trials = study(tmp_path)
     run_trial(trials, [0.5])
     path = tmp_path / "journal"
     with path.open("ab") as stream:
         stream.write(b'{"op_code":4,"wor')
     (tmp_path / "journal.lock").symlink_to(path)
+    monkeypatch.setattr("time.sleep", sleep)
     again = study(tmp_path)
     assert [a.score for a in again.attempts] == [0.5]
     run_trial(again, [0.6])

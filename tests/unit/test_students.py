@@ -264,11 +264,17 @@ def test_a_student_can_be_the_teacher_of_another(teacher):
     assert model.config.id2label == teacher.model.config.id2label
 
 
-@pytest.mark.parametrize("name", ["cnn", "bilstm", "transformer from scratch", "cut transformer made narrower"])
+@pytest.mark.parametrize("name", ["cnn", "bilstm", "bigru", "transformer from scratch"])
 def test_the_same_seed_gives_the_same_student(teacher, name):
     first, second, other = (build_student(StudentConfig(seed=seed, **SHAPES[name]), teacher) for seed in (3, 3, 4))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
+
+
+def test_a_cut_transformer_is_the_teachers_alone(teacher):
+    shape = SHAPES["cut transformer made narrower"] | {"projection": "learned"}
+    first, second = (build_student(StudentConfig(seed=seed, **shape), teacher) for seed in (3, 4))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
 def test_the_tokenizer_of_the_teacher_opens_beside_a_student(teacher, tmp_path):

@@ -66,7 +66,7 @@ def test_all_widths_shrink_together(teacher):
 def test_a_rotation_of_the_whole_space_changes_nothing_but_the_norms(teacher):
     """With as many dimensions as before the projection is a rotation, and only layer normalisation notices it."""
     model = teacher.model.eval()
-    ids = sample_ids(teacher, 0)
+    ids = sample_ids(teacher)
     narrow = Narrowing(model, model.config)
     activations = Activations.of(model, ids, narrow.norms)
     identity = narrow.weights(torch.eye(32), activations)
@@ -75,7 +75,7 @@ def test_a_rotation_of_the_whole_space_changes_nothing_but_the_norms(teacher):
 
 
 def test_the_principal_components_keep_most_of_the_activations(teacher):
-    ids = sample_ids(teacher, 0)
+    ids = sample_ids(teacher)
     names = Narrowing(teacher.model, teacher.model.config).norms
     activations = Activations.of(teacher.model.eval(), ids, names)
     rows = torch.cat(list(activations.after.values()))
@@ -116,7 +116,7 @@ def test_the_norms_are_fitted_to_the_projected_ones():
 
 def test_a_learned_projection_is_never_worse_on_held_out_texts(teacher):
     model = teacher.model.eval()
-    ids = sample_ids(teacher, 0)
+    ids = sample_ids(teacher)
     config = narrow_config(model.config, 16)
     narrow = Narrowing(model, config)
     activations = Activations.of(model, ids, narrow.norms)
