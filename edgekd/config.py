@@ -92,6 +92,8 @@ class TransferMix(StageConfig):
     """A text with random words replaced by the mask token (Tang et al. 2019)."""
     ngrams: float = Field(default=0.0, ge=0)
     """One to five contiguous words of a text (n-gram sampling, Tang et al. 2019)."""
+    noise: float = Field(default=0.0, ge=0)
+    """A text with words left out, masked, or replaced by words whose vectors are near in the teacher."""
 
 
 class TransferConfig(StageConfig):
@@ -105,6 +107,8 @@ class TransferConfig(StageConfig):
     """Of a span."""
     mask_share: float = Field(default=0.15, gt=0, lt=1)
     """Probability that masking replaces a word."""
+    words: bool = False
+    """Each whole word of the teacher's vocabulary is a text of its own."""
     augment_unlabelled: bool = False
     """Make texts from the unlabelled ones too (then `amount` counts from both together)."""
     unlabelled: bool = True

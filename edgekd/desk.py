@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekd.artifacts import hash_files, hash_json, read_json, write_json_atomic
 from edgekd.bundle import TOKENIZER_FILE
+from edgekd.data.lexicon import Lexicon, read_lexicon
 from edgekd.data.prepare import prepare
 from edgekd.data.store import save_data
 from edgekd.data.transfer import transfer_texts
@@ -92,7 +93,11 @@ class Desk:
     @cached_property
     def transfer_texts(self) -> list[str]:
         """Texts without a true label that the teacher labels."""
-        made = transfer_texts(self.data, self.recipe.transfer, mask_token=self._mask_token())
+        config = self.recipe.transfer
+        lexicon = Lexicon()
+        if config.words or (config.mix.noise and config.amount):
+            lexicon = read_lexicon(self.teachers[0].folder, [*self.data.train.texts, *self.data.unlabelled])
+        made = transfer_texts(self.data, config, mask_token=self._mask_token(), lexicon=lexicon)
         counts = ", ".join(f"{count:,} {origin}" for origin, count in made.origins.items() if count)
         self.progress.say(f"Transfer texts: {len(made.texts):,}" + (f" ({counts})" if counts else ""))
         for item in made.dropped:

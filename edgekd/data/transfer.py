@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgekd.data.augment import AUGMENTATIONS, augment
+from edgekd.data.lexicon import Lexicon
 from edgekd.data.splits import dropped, normalise
 from edgekd.data.types import Dropped
 from edgekd.errors import ConfigError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from edgekd.data.types import TextData
 
 UNLABELLED = "unlabelled"
+WORDS = "words"
+NO_WORDS = Lexicon()
 NOT_MADE = "not made: the texts are too short, or parts repeat"
 
 
@@ -26,7 +29,7 @@ class Transfer:
     """Transfer texts and where they come from."""
 
     texts: list[str]
-    origins: dict[str, int]  # "unlabelled", "spans", "masking", "ngrams" -> number of texts
+    origins: dict[str, int]  # "unlabelled", "words", "spans", "masking", "ngrams", "noise" -> number
     dropped: list[Dropped]  # by origin: what is also in a split to score on, and what could not be made
 
 
@@ -35,6 +38,7 @@ def transfer_texts(
     config: TransferConfig,
     *,
     mask_token: str | None = "[MASK]",  # noqa: S107  (a token of the tokenizer)
+    lexicon: Lexicon = NO_WORDS,
 ) -> Transfer:
     """Return unlabelled texts first, then those made from the training texts, in their order.
 
@@ -46,9 +50,10 @@ def transfer_texts(
         data: a prepared data set.
         config: what to make, and how much.
         mask_token: how the teacher's tokenizer writes a masked word; None when it has no such token.
+        lexicon: words for ``config.words``, and neighbours for noise.
 
     Raises:
-        ConfigError: for masking without a mask token, or when texts are to be made in no way.
+        ConfigError: for masking or noise without a mask token, or when texts are to be made in no way.
     """
     shares = _shares(config, mask_token)
     held_out: dict[str, str] = {}
@@ -61,7 +66,7 @@ def transfer_texts(
     origins: Counter[str] = Counter()
     leaks: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     wanted: Counter[str] = Counter()
-    for origin, text in _candidates(data, config, shares, mask_token or "", wanted):
+    for origin, text in _candidates(data, config, shares, mask_token or "", lexicon, wanted):
         key = normalise(text)
         if key in held_out:
             leaks[origin, held_out[key]].append(text)
@@ -86,28 +91,39 @@ def _shares(config: TransferConfig, mask_token: str | None) -> dict[str, float]:
     if total == 0:
         raise ConfigError(
             f"transfer.amount is {config.amount:g}, but every share in transfer.mix is 0.",
-            hint="Give one of spans, masking and ngrams a share, or set transfer.amount: 0.",
+            hint="Give one of spans, masking, ngrams and noise a share, or set transfer.amount: 0.",
         )
-    if weights["masking"] and mask_token is None:
+    masks = [name for name in ("masking", "noise") if weights[name]]
+    if masks and mask_token is None:
         raise ConfigError(
-            "transfer.mix.masking is set, but the teacher's tokenizer has no mask token.",
-            hint="Set transfer.mix.masking: 0 and use spans or ngrams.",
+            f"transfer.mix.{masks[0]} is set, but the teacher's tokenizer has no mask token.",
+            hint=f"Set transfer.mix.{masks[0]}: 0 and use spans or ngrams.",
         )
     return {name: weight / total for name, weight in weights.items() if weight}
 
 
 def _candidates(
-    data: TextData, config: TransferConfig, shares: dict[str, float], mask_token: str, wanted: Counter[str]
+    data: TextData,
+    config: TransferConfig,
+    shares: dict[str, float],
+    mask_token: str,
+    lexicon: Lexicon,
+    wanted: Counter[str],
 ) -> Iterator[tuple[str, str]]:
     """Yield origin and text; count in ``wanted`` how many were to be made."""
     if config.unlabelled:
         for text in data.unlabelled:
             yield UNLABELLED, text
+    if config.words:
+        for word in lexicon.words:
+            yield WORDS, word
     for text in [*data.train.texts, *(data.unlabelled if config.augment_unlabelled else ())]:
         taken: set[str] = set()
         for name, share in shares.items():
             mean = config.amount * share
-            count, made = augment(name, text, mean, config, mask_token=mask_token, taken=taken)
+            count, made = augment(
+                name, text, mean, config, mask_token=mask_token, taken=taken, neighbours=lexicon.neighbours
+            )
             wanted[name] += count
             taken.update(made)
             for new in made:

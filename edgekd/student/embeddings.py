@@ -11,6 +11,8 @@ from edgekd.errors import ConfigError
 from edgekd.student.remember import remembered
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from edgekd.config import StudentConfig
@@ -87,14 +89,16 @@ def pca_embeddings(vectors: torch.Tensor, dim: int, *, std: float = START_STD) -
 
 
 def token_vectors(teacher: Teacher, tokenizer: PreTrainedTokenizerFast | None, source: str) -> torch.Tensor:
-    """Return what the teacher knows of each token: float32 ``(tokens, hidden)`` on the CPU.
+    """Return what the teacher knows of each token: float32 ``(tokens, width)`` on the CPU.
 
     Args:
         teacher: whose tokens are meant, unless there is an own ``tokenizer``.
         tokenizer: a token of it is taken for the teacher's tokens that its text consists of.
-        source: ``teacher-input``: the teacher's input vectors, averaged over those tokens. ``teacher-output``: its last
-            hidden states for ``[CLS] tokens [SEP]``, averaged over all positions (as Model2Vec makes static vectors;
-            van Dongen, Tulkens 2024).
+        source: ``teacher-input``: the teacher's input vectors, averaged over those tokens. ``teacher-output``: what
+            the teacher makes of ``[CLS] tokens [SEP]`` (as Model2Vec makes static vectors; van Dongen, Tulkens 2024):
+            the hidden states of those tokens after two thirds of the layers and after the last, each scaled to a mean
+            length of 1, side by side: ``(tokens, 2 * hidden)``. On SST-2 both together were better for a ``bag`` and a
+            ``cnn`` than either alone, and than the vectors of a teacher that was not fine-tuned.
     """
     table = teacher.model.get_input_embeddings().weight.detach().float().cpu()
     pieces = [[row] for row in range(len(table))] if tokenizer is None else teacher_pieces(tokenizer, teacher.tokenizer)
@@ -143,11 +147,23 @@ def _outputs(teacher: Teacher, pieces: list[list[int]]) -> torch.Tensor:
         for start in range(0, len(rows), _BATCH):
             batch = rows[start : start + _BATCH]
             ids = torch.tensor([[*first, *pieces[row][:length], *last] for row in batch], device=device)
-            hidden = last_hidden(model, ids).mean(dim=1).float().cpu()
-            for row, vector in zip(batch, hidden, strict=True):
+            own = slice(len(first), len(first) + length)
+            states = [state[:, own].mean(dim=1).float().cpu() for state in _two_states(hidden_states(model, ids))]
+            for row, vector in zip(batch, torch.cat(states, dim=1), strict=True):
                 vectors[row] = vector
     model.train(was_training)
-    return torch.stack([vector for vector in vectors if vector is not None])
+    stacked = torch.stack([vector for vector in vectors if vector is not None])
+    return torch.cat([_of_mean_length_one(part) for part in stacked.chunk(2, dim=1)], dim=1)
+
+
+def _two_states(states: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the states after two thirds of the layers and after the last; the first of all are the embeddings."""
+    return states[max(1, round(2 * (len(states) - 1) / 3))], states[-1]
+
+
+def _of_mean_length_one(vectors: torch.Tensor) -> torch.Tensor:
+    centred = vectors - vectors.mean(dim=0, keepdim=True)
+    return centred / centred.norm(dim=1).mean().clamp_min(1e-12)
 
 
 def special_ends(teacher: Teacher) -> tuple[list[int], list[int]]:
@@ -158,8 +174,8 @@ def special_ends(teacher: Teacher) -> tuple[list[int], list[int]]:
     return whole[:start], whole[start + len(word) :]
 
 
-def last_hidden(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
-    """Return the last hidden states ``(batch, sequence, hidden)`` for texts of one length.
+def hidden_states(model: PreTrainedModel, ids: torch.Tensor) -> Sequence[torch.Tensor]:
+    """Return the embeddings and the states after each layer, ``(batch, sequence, hidden)``, for texts of one length.
 
     Raises:
         ConfigError: when the model has no hidden states (a student that is no transformer).
@@ -171,4 +187,4 @@ def last_hidden(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
             f"A teacher of type '{model.config.model_type}' has no hidden states to start token vectors from.",
             hint="Use embeddings: teacher-input.",
         )
-    return states[-1]
+    return tuple(states)

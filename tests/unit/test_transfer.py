@@ -70,7 +70,7 @@ def test_masking_replaces_some_words_and_keeps_the_order():
 
 def test_masking_masks_the_given_share_and_at_least_one():
     config = TransferConfig(mask_share=0.15)
-    maker = AUGMENTATIONS["masking"](TEN[0].split(), config, MASK)
+    maker = AUGMENTATIONS["masking"](TEN[0].split(), config, MASK, {})
     assert maker is not None
     generator = random.Random(0)
     mean = sum(maker(generator).split().count(MASK) for _ in range(4000)) / 4000
