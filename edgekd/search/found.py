@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from edgekd.analysis.scores import DIVERGED
 from edgekd.artifacts import write_text_atomic
 from edgekd.tasks import TaskKind
 
@@ -39,6 +40,11 @@ def score_name(tasks: Sequence[TaskKind]) -> str:
 def in_words(settings: dict[str, float]) -> str:
     """Return settings as ``alpha 0.1, beta 0.9``."""
     return ", ".join(f"{name} {value:g}" for name, value in settings.items())
+
+
+def number(score: float) -> str:
+    """Return a score with four places, or why there is none."""
+    return "none (outputs constant or not finite)" if score == DIVERGED else f"{score:.4f}"
 
 
 @dataclass(frozen=True)
@@ -76,12 +82,12 @@ class Found:
         if self.best == self.start:
             return (
                 f"{name}: none of {trials} was better on validation than the recipe's own values "
-                f"({in_words(self.settings)}; {self.score_name} {self.start.score:.4f}), which are kept."
+                f"({in_words(self.settings)}; {self.score_name} {number(self.start.score)}), which are kept."
             )
+        gain = "" if self.start.score == DIVERGED else f" ({self.best.score - self.start.score:+.4f})"
         return (
             f"{name}: best of {trials}: {in_words(self.settings)}; {self.score_name} on validation "
-            f"{self.best.score:.4f}, with the recipe's values {self.start.score:.4f} "
-            f"({self.best.score - self.start.score:+.4f}). {CAUTION}"
+            f"{number(self.best.score)}, with the recipe's values {number(self.start.score)}{gain}. {CAUTION}"
         )
 
     def save(self) -> None:

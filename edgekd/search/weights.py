@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edgekd.artifacts import hash_json
 from edgekd.errors import MissingExtra
 from edgekd.runfolder import STAGE_VERSIONS
-from edgekd.search.found import Found, in_words, score_name
+from edgekd.search.found import Found, in_words, number, score_name
 from edgekd.search.space import SearchSpace
 from edgekd.search.trial import TrialProgress, open_trainer
 
@@ -142,13 +142,13 @@ class _Search:
             return False
         return True
 
-    def _try(self, train: TrainOnce, number: int) -> None:
+    def _try(self, train: TrainOnce, trial: int) -> None:
         from edgekd.search.study import StoppedEarly, best_of
 
         opened = self.study.ask()
         work = self._checkpoints(opened.values)
         shown = TrialProgress(
-            self.owner.progress, f"Search for {self.space.config.label}, trial {number} of {self.owner.trials}"
+            self.owner.progress, f"Search for {self.space.config.label}, trial {trial} of {self.owner.trials}"
         )
         started = self.owner.clock()
         try:
@@ -165,11 +165,13 @@ class _Search:
         attempts = self.study.attempts
         best = best_of(attempts)
         assert best is not None  # the recipe's values come first, and the first trials are never stopped
-        shown.end(f"{self._line(opened, attempts[-1].score, attempts[-1].stopped_early)}; best so far {best.score:.4f}")
+        shown.end(
+            f"{self._line(opened, attempts[-1].score, attempts[-1].stopped_early)}; best so far {number(best.score)}"
+        )
 
     def _line(self, opened: OpenTrial, score: float, stopped_early: bool) -> str:
         end = f", stopped after {len(opened.seen)} epochs" if stopped_early else ""
-        return f"{self.score} {score:.4f}{end}; {in_words(self.space.settings(opened.values))}"
+        return f"{self.score} {number(score)}{end}; {in_words(self.space.settings(opened.values))}"
 
     def _found(self) -> Found:
         from edgekd.search.study import best_of

@@ -6,8 +6,8 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 import numpy as np  # noqa: E402
-from transformers import AutoModelForSequenceClassification  # noqa: E402
 
+from edgekd.batches import predict_logits  # noqa: E402
 from edgekd.compress.quantize import quantize_dynamic_int8  # noqa: E402
 from edgekd.config import ExportConfig, StudentConfig  # noqa: E402
 from edgekd.devices import find_profile  # noqa: E402
@@ -20,18 +20,18 @@ from edgekd.export.parity import (  # noqa: E402
     spread_over_lengths,
 )
 from edgekd.student.kinds import build_student  # noqa: E402
-from edgekd.training import predict_logits  # noqa: E402
-from tests.toys import make_classifier  # noqa: E402
+from edgekd.tasks import TaskKind  # noqa: E402
+from tests.students import make_teacher  # noqa: E402
 
 OPSET = 18
+SINGLE = TaskKind.SINGLE_LABEL
 SHAPES = {"bag": {"embedding_dim": 16}, "cnn": {"embedding_dim": 16, "hidden_dim": 16}, "transformer": {"layers": 1}}
 MOST_NODES = {"bag": 20, "cnn": 40, "transformer": 110}
 
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
-    folder = make_classifier(tmp_path_factory.mktemp("teacher"))
-    return AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    return make_teacher(tmp_path_factory.mktemp("teacher"), labels=("negative", "positive"))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def some_ids(count=30):
 def test_the_graph_says_what_the_model_says(exported, kind):
     model, path = exported[kind]
     ids = [[2], *some_ids()]
-    parity = compare_logits(predict_logits(model, ids), graph_logits(path, ids, pad_token_id=0))
+    parity = compare_logits(predict_logits(model, ids), graph_logits(path, ids, pad_token_id=0), SINGLE)
     assert parity.texts == 31
     assert parity.max_abs_diff < 1e-5
     assert parity.label_flips == 0
@@ -79,13 +79,15 @@ def test_int8_is_smaller_and_close(exported, kind, tmp_path):
     assert (tmp_path / "int8.onnx").stat().st_size < path.stat().st_size
     ids = some_ids()
     expected = graph_logits(path, ids, pad_token_id=0)
-    parity = compare_logits(expected, graph_logits(tmp_path / "int8.onnx", ids, pad_token_id=0))
+    parity = compare_logits(expected, graph_logits(tmp_path / "int8.onnx", ids, pad_token_id=0), SINGLE)
     assert 0 < parity.max_abs_diff < 0.2 * np.abs(expected).max() + 0.1
 
 
 def test_a_wrong_graph_is_not_published(exported, teacher):
     ids = some_ids()
-    parity = compare_logits(predict_logits(teacher, ids), graph_logits(exported["bag"][1], ids, pad_token_id=0))
+    parity = compare_logits(
+        predict_logits(teacher.model, ids), graph_logits(exported["bag"][1], ids, pad_token_id=0), SINGLE
+    )
     with pytest.raises(
         InvalidArtifact, match=r"Export of 'bag' failed its parity check.*No bundle was written"
     ) as caught:
@@ -95,7 +97,7 @@ def test_a_wrong_graph_is_not_published(exported, teacher):
 
 def test_values_that_are_not_finite_are_refused():
     with pytest.raises(InvalidArtifact, match="not finite"):
-        compare_logits(np.zeros((1, 2)), np.array([[0.0, np.nan]]))
+        compare_logits(np.zeros((1, 2)), np.array([[0.0, np.nan]]), SINGLE)
 
 
 def test_parity_texts_have_all_lengths():

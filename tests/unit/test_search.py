@@ -230,6 +230,19 @@ def test_when_nothing_is_better_the_recipe_stays_as_it_is(tmp_path):
     assert yaml.safe_load((tmp_path / "search" / "bag" / BEST_FILE).read_text())["alpha"] == 0.1
 
 
+def test_a_training_that_came_to_nothing_is_told_as_such(tmp_path):
+    class Diverging(Training):
+        @staticmethod
+        def score(config):
+            return -1.0 if config.alpha == 0.1 else 0.5
+
+    lines = Lines()
+    found = search(tmp_path, Diverging(), trials=2, progress=lines)
+    assert "best so far none (outputs constant or not finite)" in lines.lines[0]
+    assert found.best.score == 0.5
+    assert "0.5000, with the recipe's values none (outputs constant or not finite). The values" in found.words
+
+
 def test_a_single_trial_is_the_recipe(tmp_path):
     found = search(tmp_path, trials=1)
     assert found.config is CONFIG
