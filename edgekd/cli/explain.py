@@ -91,8 +91,9 @@ def _open(bundle: Path, teacher: Path | None, *, no_teacher: bool, threads: int,
 def _texts(texts: list[str] | None, file: Path | None, most: int, *, optional: bool) -> list[str]:
     """Return the texts to explain; blank lines of a file or of stdin are passed over."""
     if texts:
-        for number, text in enumerate(texts, start=1):
-            _check_unicode(text, number)
+        from edgekd.cli.texts import check_unicode
+
+        check_unicode(texts)
         return texts
     if file is None and optional:
         return []
@@ -105,17 +106,6 @@ def _texts(texts: list[str] | None, file: Path | None, most: int, *, optional: b
     if next(lines, None) is not None:
         _say(f"Only the first {most:,} texts are explained; raise --max-texts for more.")
     return found
-
-
-def _check_unicode(text: str, number: int) -> None:
-    """Refuse what the shell passed on although it is no text: bytes arrive as lone surrogates."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"Text {number} is not UTF-8 at character {error.start + 1}.",
-            hint="Give UTF-8, or a file with --file.",
-        ) from error
 
 
 def _measure(explainer: Explainer, source: str, bundle: Path, text_column: str | None, most: int) -> FaithfulnessReport:

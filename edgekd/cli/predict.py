@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from edgekd.cli.common import stderr_console
-from edgekd.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+from edgekd.errors import ConfigError
 
 
 def register(app: Typer) -> None:
@@ -34,13 +30,16 @@ def predict(
     """
     from edgekd.bundle import load_bundle
     from edgekd.cli.answers import json_line, text_line
+    from edgekd.cli.texts import check_unicode, read_lines
     from edgekd.runtime import OnnxSession
     from edgekd.runtime.predict import predict_texts
 
     if texts and file:
         raise ConfigError("Give texts or --file, not both.")
     opened = load_bundle(bundle)
-    source = _source(texts, file)
+    if texts:
+        check_unicode(texts)
+    source = texts or read_lines(file)
     session = OnnxSession(opened, threads)
     session.load()
     task, calibration = opened.manifest.as_task, opened.manifest.calibration
@@ -48,36 +47,3 @@ def predict(
     for prediction in predict_texts(session, task, source, calibration=calibration, batch_size=batch_size):
         sys.stdout.write(write(prediction, task))
         sys.stdout.flush()
-
-
-def _source(texts: list[str] | None, file: Path | None) -> Iterable[str]:
-    if texts:
-        return texts
-    if file is not None:
-        if not file.is_file():
-            raise DataError(f"Text file '{file}' does not exist.", hint="Give a UTF-8 file, one text a line.")
-        return _file_lines(file)
-    if sys.stdin.isatty():
-        stderr_console().print("Type texts, one a line; end with Ctrl-D.", style="dim")
-    return _lines(sys.stdin.buffer, "stdin")
-
-
-def _file_lines(file: Path) -> Iterator[str]:
-    with file.open("rb") as stream:
-        yield from _lines(stream, f"'{file}'")
-
-
-def _lines(lines: Iterable[bytes], where: str) -> Iterator[str]:
-    """Decode lines; bytes end a line at a line feed only, so odd Unicode separators stay inside a text."""
-    for number, line in enumerate(lines, start=1):
-        yield _decode(line.rstrip(b"\r\n"), number, where)
-
-
-def _decode(line: bytes, number: int, where: str) -> str:
-    try:
-        return line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{where}, line {number} is not UTF-8: byte {error.start + 1} is 0x{line[error.start]:02x}.",
-            hint="Convert it first, for example with: iconv -f WINDOWS-1252 -t UTF-8",
-        ) from error

@@ -28,6 +28,22 @@ def read_lines(file: Path | None) -> Iterator[str]:
     return _file_lines(file)
 
 
+def check_unicode(texts: Iterable[str]) -> None:
+    """Refuse what the shell passed on although it is no text: bytes arrive as lone surrogates.
+
+    Raises:
+        DataError: naming the text.
+    """
+    for number, text in enumerate(texts, start=1):
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:  # noqa: PERF203 - the loop ends here
+            raise DataError(
+                f"Text {number} is not UTF-8 at character {error.start + 1}.",
+                hint="Give UTF-8, or a file with --file.",
+            ) from error
+
+
 def _file_lines(file: Path) -> Iterator[str]:
     with file.open("rb") as stream:
         yield from _lines(stream, f"'{file}'")

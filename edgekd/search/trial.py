@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import gc
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from edgekd.desk import Desk
     from edgekd.labelling import Labeller
     from edgekd.progress import Progress
-    from edgekd.student.lesson import Lesson
 
 
 class TrainOnce(Protocol):
@@ -60,7 +58,7 @@ def open_trainer(config: StudentConfig, desks: Sequence[Desk], labellers: Sequen
         plain = config.model_copy(update={"self_training": None})
         trained = train_student(
             Arm.DISTILLED,
-            [_with(lesson, plain) for lesson in lessons],
+            [lesson.with_config(plain) for lesson in lessons],
             seed=config.seed,
             steps=None,
             work=work,
@@ -70,13 +68,6 @@ def open_trainer(config: StudentConfig, desks: Sequence[Desk], labellers: Sequen
         return float(trained.record["training"]["best_validation_score"])
 
     return train_once
-
-
-def _with(lesson: Lesson, config: StudentConfig) -> Lesson:
-    """Return the same material for other settings."""
-    other = copy.copy(lesson)  # `replace` would forget the encoded texts
-    object.__setattr__(other, "config", config)  # the dataclass is frozen, and nobody has seen the copy yet
-    return other
 
 
 class TrialProgress:

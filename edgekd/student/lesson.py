@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from dataclasses import dataclass
 from enum import Enum
@@ -90,6 +91,15 @@ class Lesson:
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
         return encode(self.tokenizer, texts, self.teacher.max_length)
+
+    def with_config(self, config: StudentConfig) -> Lesson:
+        """Return the same material for other settings, without encoding the texts again.
+
+        Only for settings that the material does not depend on: not the vocabulary, ``max_transfer`` or the seed.
+        """
+        other = copy.copy(self)
+        object.__setattr__(other, "config", config)  # the dataclass is frozen, and nobody has seen the copy yet
+        return other
 
     def validation(self, columns: slice | None = None) -> ValidationTexts:
         """Return what decides which weights are kept; ``columns`` are the outputs of this lesson's task."""

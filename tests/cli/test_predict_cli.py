@@ -145,3 +145,8 @@ def test_predicting_needs_no_training_library(bundle):
     )
     done = subprocess.run([sys.executable, "-c", code, bundle], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[1] == "[]"
+
+
+def test_an_argument_that_is_not_utf_8_is_an_error(bundle):
+    result = runner.invoke(app, ["predict", bundle, "fine", "na\udcefve"])
+    assert "Text 2 is not UTF-8 at character 3" in result.exception.message

@@ -24,8 +24,9 @@ HEAVY = {
     "altair",
     "openvino",
     "tokenizers",
+    "optuna",
 }
-TRAINING_ONLY = {"torch", "transformers", "datasets", "onnx", "optimum", "accelerate"}
+TRAINING_ONLY = {"torch", "transformers", "datasets", "onnx", "optimum", "accelerate", "optuna"}
 
 # From the top down; a module may import from its own row and from rows below.
 LAYERS = [
@@ -93,7 +94,7 @@ def test_help_imports_nothing_heavy():
 
 
 def test_start_is_fast():
-    """`edgekd --help` takes at most 3 times as long as importing typer and rich.
+    """`edgekd --help` takes at most twice as long as importing what prints the help of any Typer program.
 
     Compared is processor time, the best of eight of each in turns, because the machine may be busy.
     """
@@ -106,9 +107,9 @@ def test_start_is_fast():
 
     reference, start = [], []
     for _ in range(8):
-        reference.append(seconds([sys.executable, "-c", "import typer, rich"]))
+        reference.append(seconds([sys.executable, "-c", "import typer, typer.rich_utils"]))
         start.append(seconds([sys.executable, "-m", "edgekd", "--help"]))
-    assert min(start) <= 3 * min(reference), f"{min(start):.3f} s against {min(reference):.3f} s"
+    assert min(start) <= 2 * min(reference), f"{min(start):.3f} s against {min(reference):.3f} s"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +123,7 @@ def test_start_is_fast():
         "analysis.compare",
         "runtime",
         "measure",
+        "explain.explainer",
     ],
 )
 def test_measuring_needs_no_training_packages(module):
@@ -188,5 +190,6 @@ def test_the_wheel_carries_profiles_recipes_and_templates(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     for profile in (ROOT / "devices").glob("*.yaml"):
         assert f"edgekd/_shipped/devices/{profile.name}" in names
-    for name in ("edgekd/demo.yaml", "edgekd/template.yaml", "edgekd/report/template.html.j2", "edgekd/py.typed"):
+    templates = ("edgekd/report/template.html.j2", "edgekd/explain/template.html.j2")
+    for name in ("edgekd/demo.yaml", "edgekd/template.yaml", *templates, "edgekd/py.typed"):
         assert name in names
