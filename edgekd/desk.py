@@ -5,6 +5,7 @@ A run has one desk, and one more for each of ``more_tasks``, in a folder with th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,16 @@ from edgekd.artifacts import hash_files, hash_json, read_json, write_json_atomic
 from edgekd.bundle import TOKENIZER_FILE
 from edgekd.data.lexicon import Lexicon, read_lexicon
 from edgekd.data.prepare import prepare
+from edgekd.data.splits import normalise
 from edgekd.data.store import save_data
 from edgekd.data.transfer import transfer_texts
+from edgekd.data.types import Examples
 from edgekd.labelling import Classifier, Labeller
 from edgekd.runfolder import METRICS_FILE, WEIGHTS_FILE, RunFolder, file_hash, is_done, recorded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from edgekd.config import Recipe, TeacherConfig
     from edgekd.data.types import TextData
     from edgekd.progress import Progress
@@ -31,6 +36,23 @@ class Desk:
         self.recipe = recipe
         self.folder = folder
         self.progress = progress
+        self._withheld: frozenset[str] = frozenset()
+
+    def withhold(self, others: Iterable[Desk]) -> None:
+        """Take out of training and unlabelled texts what the other desks choose or score their models with.
+
+        A student that learns several tasks at once would else be tested on texts that it has seen.
+        """
+        self._withheld = frozenset(normalise(text) for desk in others for text in _held_out(desk.data))
+        data = self.data
+        kept = [row for row, text in enumerate(data.train.texts) if normalise(text) not in self._withheld]
+        unlabelled = [text for text in data.unlabelled if normalise(text) not in self._withheld]
+        gone = len(data.train) - len(kept) + len(data.unlabelled) - len(unlabelled)
+        if gone:
+            train = Examples([data.train.texts[row] for row in kept], [data.train.targets[row] for row in kept])
+            self.data = replace(data, train=train, unlabelled=unlabelled)
+            save_data(self.data, self.folder.data)
+            self.progress.say(f"  dropped from training and unlabelled texts: {gone:,} (another task tests on them)")
 
     @cached_property
     def data(self) -> TextData:
@@ -102,7 +124,9 @@ class Desk:
         self.progress.say(f"Transfer texts: {len(made.texts):,}" + (f" ({counts})" if counts else ""))
         for item in made.dropped:
             self.progress.say(f"  dropped from {item.split}: {item.count:,} ({item.reason})")
-        return made.texts
+        if not self._withheld:
+            return made.texts
+        return [text for text in made.texts if normalise(text) not in self._withheld]
 
     def _mask_token(self) -> str | None:
         """Return how the teacher's tokenizer writes a masked word; None when it has no such token."""
@@ -130,6 +154,11 @@ class Desk:
         scores = self.labeller.score_together()
         write_json_atomic(path, {"key": self.labeller.key, "test": scores})
         return scores
+
+
+def _held_out(data: TextData) -> list[str]:
+    further = (text for examples in data.evaluate.values() for text in examples.texts)
+    return [*data.test.texts, *data.validation.texts, *further]
 
 
 def _labels(data: TextData) -> str:

@@ -119,6 +119,8 @@ class _Run:
         write_text_atomic(self.folder.recipe, dump_recipe(self.recipe))
         for desk in self.desks:
             _ = desk.data  # a wrong file is told before anything is trained
+        for desk in self.desks:
+            desk.withhold(other for other in self.desks if other is not desk)
         arms = Arms(self.recipe, self.progress)
         trained: dict[str, list[TrainedStudent]] = {}
         self.labellers: dict[str | None, Labeller] = {None: self.desks[0].labeller}

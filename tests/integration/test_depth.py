@@ -9,6 +9,8 @@ import pytest
 pytest.importorskip("torch")
 
 from edgekd.bundle import load_bundle
+from edgekd.config import SplitConfig
+from edgekd.data.splits import assign
 from tests.integration.test_pipeline import edgekd, start, stop_when
 from tests.toys import make_encoder, write_csv
 
@@ -39,7 +41,7 @@ data: {{train: {data}}}
 teacher: {teacher}
 more_tasks:
   - {{name: stars, data: {{train: {stars}, task: regression}}, teacher: {teacher}}}
-  - {{name: topics, data: {{train: {topics}, task: multi-label}}, teacher: {teacher}}}
+  - {{name: topics, data: {{train: {topics}, task: multi-label, split: {{seed: 5}}}}, teacher: {teacher}}}
 transfer: {{amount: 1}}
 students:
   - {{kind: cnn, embedding_dim: 16, hidden_dim: 8, epochs: 6, learning_rate: 0.01, batch_size: 16}}
@@ -143,12 +145,21 @@ def test_several_teachers_are_scored_together_and_other_data_too(depth):
     assert summary["evaluate"]["bag"]["others"]["count"] > 30
 
 
+def rows_of(path):
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def is_for_training(text, seed):
+    config = SplitConfig()
+    return assign(text, {"validation": config.validation, "test": config.test}, seed=seed) == "train"
+
+
 @pytest.fixture(scope="module")
 def heads(tmp_path_factory):
     """One student with a head for each of three tasks."""
     folder = tmp_path_factory.mktemp("heads")
-    with write_csv(folder / "source.csv", 260, seed=5).open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = rows_of(write_csv(folder / "source.csv", 260, seed=5))
     stars, topics = ["text,label"], ["text,labels"]
     for number, row in enumerate(rows):
         good = row["label"] == "positive"
@@ -156,6 +167,11 @@ def heads(tmp_path_factory):
         topics.append(f"{row['text']} t,{row['label']}|{'long' if len(row['text']) > 40 else 'short'}")
     for name, lines in (("stars", stars), ("topics", topics)):
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    # One text of the last task's training texts is one that the first task holds out.
+    texts = [row["text"] for row in rows_of(write_csv(folder / "data.csv", 300))]
+    leak = next(text for text in texts if is_for_training(text, seed=5) and not is_for_training(text, seed=0))
+    topics.append(f"{leak},positive|long")
+    (folder / "topics.csv").write_text("\n".join(topics) + "\n")
     recipe = write(folder, HEADS, stars=folder / "stars.csv", topics=folder / "topics.csv")
     done = edgekd("run", recipe, "--out", folder / "out", "--json", timeout=500)
     assert done.returncode == 0, done.stderr
@@ -170,6 +186,11 @@ def test_each_task_gets_a_bundle_of_its_own_from_one_training(heads):
     assert {name: bundle.manifest.task.value for name, bundle in bundles.items()} == tasks
     assert bundles["tasks/topics"].manifest.labels == ["long", "negative", "positive", "short"]
     assert all(bundle.manifest.proof.control for bundle in bundles.values())
+
+
+def test_a_text_that_one_task_tests_on_is_not_learnt_for_another(heads):
+    _, _, log = heads
+    assert "dropped from training and unlabelled texts: 1 (another task tests on them)" in log
 
 
 def test_each_head_learns_its_task_and_is_measured_for_it(heads):
