@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgekd.explain.faithfulness import STEPS
-from edgekd.report.charts import FONT, GRID, INK, MUTED, PAPER
+from edgekd.report.charts import MUTED, draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,6 @@ def curve_svg(figures: Faithfulness, axis_title: str, y_range: tuple[float, floa
         ModuleNotFoundError: without the packages of the ``report`` extra.
     """
     import altair as alt
-    import vl_convert as vlc
 
     x = alt.X("x:Q", axis=alt.Axis(format=".0%", title="words left out", tickCount=6), scale=alt.Scale(domain=[0, 1]))
     y_title = alt.Axis(title=axis_title, tickCount=6)
@@ -54,22 +53,4 @@ def curve_svg(figures: Faithfulness, axis_title: str, y_range: tuple[float, floa
             base.mark_area(color=colour, opacity=0.18, aria=False).encode(x=x, y=alt.Y("low:Q"), y2="high:Q"),
             base.mark_line(color=colour, strokeWidth=2, strokeDash=dash, aria=False).encode(x=x, y=y),
         ]
-    chart = (
-        alt.layer(*layers)
-        .properties(width=WIDTH, height=HEIGHT, background=PAPER)
-        .configure(font="system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif")
-        .configure_view(stroke=None)
-        .configure_axis(
-            gridColor=GRID,
-            domainColor=MUTED,
-            tickColor=MUTED,
-            labelColor=MUTED,
-            titleColor=INK,
-            labelFontSize=FONT - 1,
-            titleFontSize=FONT,
-            titleFontWeight="normal",
-            titlePadding=8,
-        )
-    )
-    svg: str = vlc.vegalite_to_svg(chart.to_dict())
-    return svg
+    return draw(alt.layer(*layers))

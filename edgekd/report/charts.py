@@ -167,7 +167,6 @@ def pareto_svg(section: Section, column: str) -> str | None:
         ModuleNotFoundError: without the packages of the ``report`` extra.
     """
     import altair as alt
-    import vl_convert as vlc
 
     rows = plottable(section, column)
     if len(rows) < 2:
@@ -231,9 +230,15 @@ def pareto_svg(section: Section, column: str) -> str | None:
         .encode(x=x_scale, y=y_scale, text="name:N")
         for record, label in zip(records, labels, strict=True)
     ]
+    return _with_titles(draw(alt.layer(line, *bars, marks, *names)))
+
+
+def draw(layers: Any) -> str:
+    """Return an Altair chart as SVG in the style of all our pictures."""
+    import vl_convert as vlc
+
     chart = (
-        alt.layer(line, *bars, marks, *names)
-        .properties(width=WIDTH, height=HEIGHT, background=PAPER)
+        layers.properties(width=WIDTH, height=HEIGHT, background=PAPER)
         .configure(font="system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif")
         .configure_view(stroke=None)
         .configure_axis(
@@ -249,7 +254,7 @@ def pareto_svg(section: Section, column: str) -> str | None:
         )
     )
     svg: str = vlc.vegalite_to_svg(chart.to_dict())
-    return _with_titles(svg)
+    return svg
 
 
 def _with_titles(svg: str) -> str:

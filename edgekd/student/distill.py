@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors.numpy import save_file
 
 from edgekd.artifacts import publish_folder, write_json_atomic
+from edgekd.goals import Schedule
 from edgekd.runfolder import PREDICTIONS_FILE, TRAIN_FILE
 from edgekd.scoring import in_words, score_model
 from edgekd.student.base import count_parameters
@@ -21,7 +22,7 @@ from edgekd.student.kinds import build_student
 from edgekd.student.lesson import Arm
 from edgekd.student.objective import DistillationObjective, LabelObjective
 from edgekd.student.self_training import self_train
-from edgekd.training import Schedule, train, writing_to
+from edgekd.training import train, writing_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from edgekd.config import StudentConfig
+    from edgekd.goals import Objective, OnScore, Validation
     from edgekd.progress import Progress
     from edgekd.student.heads import Head
     from edgekd.student.lesson import Lesson
-    from edgekd.training import Objective, OnScore, Validation
 
 MAX_CONTROL_EPOCHS = 30
 SAMPLE_TEXTS = 64  # for the automatic layer mapping

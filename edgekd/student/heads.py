@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
+    from edgekd.goals import Objective
     from edgekd.tasks import Task
-    from edgekd.training import Objective
 
 
 @dataclass(frozen=True)

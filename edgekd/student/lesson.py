@@ -13,9 +13,9 @@ import numpy as np
 
 from edgekd.analysis.scores import choose
 from edgekd.batches import EncodedTexts
+from edgekd.goals import ValidationTexts
 from edgekd.student.vocabulary import student_tokenizer
 from edgekd.teacher.load import encode
-from edgekd.training import ValidationTexts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

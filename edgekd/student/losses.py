@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 
+from edgekd.batches import NO_LABEL
 from edgekd.student.decoupled import decoupled_loss
 from edgekd.student.dist import dist_loss
 from edgekd.tasks import TaskKind
@@ -21,16 +22,14 @@ if TYPE_CHECKING:
 
     from edgekd.config import LossKind
 
-IGNORE_INDEX = -100  # label of a text that has none (transfer data); multi-label and regression: NaN
-
 
 def true_label_loss(student_logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Cross entropy ``(1 - e) * -log p_y + e * mean_c(-log p_c)``; 0 where the label is ``IGNORE_INDEX``.
+    """Cross entropy ``(1 - e) * -log p_y + e * mean_c(-log p_c)``; 0 where the label is ``NO_LABEL``.
 
     ``e`` is the label smoothing (Szegedy et al. 2016, arXiv 1512.00567, section 7). Labels: int64 ``(batch,)``.
     """
     return F.cross_entropy(
-        student_logits, labels, ignore_index=IGNORE_INDEX, reduction="none", label_smoothing=label_smoothing
+        student_logits, labels, ignore_index=NO_LABEL, reduction="none", label_smoothing=label_smoothing
     )
 
 
@@ -136,7 +135,7 @@ def teacher_part(
         return (hard_labels_loss if multi else hard_target_loss)(student_logits, teacher_logits)
     if kind == "dist":
         return dist_loss(student_logits, teacher_logits, temperature)
-    target = torch.where(labels == IGNORE_INDEX, teacher_logits.argmax(dim=-1), labels)
+    target = torch.where(labels == NO_LABEL, teacher_logits.argmax(dim=-1), labels)
     return decoupled_loss(
         student_logits, teacher_logits, target, temperature=temperature, on_target=dkd_target, on_others=dkd_others
     )

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from edgekd.config import SelfTrainingConfig
+    from edgekd.goals import Schedule
     from edgekd.progress import Progress
     from edgekd.student.lesson import Lesson
-    from edgekd.training import Schedule
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ import torch
 
 from edgekd.artifacts import publish_folder, write_json_atomic
 from edgekd.batches import EncodedTexts
+from edgekd.goals import Schedule, ValidationTexts
 from edgekd.runfolder import METRICS_FILE
 from edgekd.scoring import in_words, score_model
 from edgekd.student.base import count_parameters
 from edgekd.student.objective import LabelObjective
 from edgekd.teacher.load import Teacher, check_labels, encode, load_classifier, load_for_training
-from edgekd.training import Schedule, ValidationTexts, train, writing_to
+from edgekd.training import train, writing_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -37,7 +37,7 @@ LAYERS = [
     {"explain"},
     {"report"},
     {"teacher", "student", "compress", "export", "bench", "training", "scoring", "batches", "buckets", "averaging"}
-    | {"step_timer"},
+    | {"step_timer", "trainer", "goals"},
     {"runtime", "analysis", "data"},
     {"recipe", "assets", "catalogue", "download", "runfolder", "recipe_reference"},
     {"bundle", "results", "decisions", "devices", "config", "proof"},

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
+from edgekd.batches import NO_LABEL  # noqa: E402
 from edgekd.student.curves import curve_value  # noqa: E402
 from edgekd.student.decoupled import decoupled_loss, decoupled_parts  # noqa: E402
 from edgekd.student.dist import correlation_distance, dist_loss  # noqa: E402
 from edgekd.student.losses import (  # noqa: E402
-    IGNORE_INDEX,
     hard_labels_loss,
     hard_target_loss,
     label_loss,
@@ -100,7 +100,7 @@ def test_huber_is_a_square_up_to_1_and_a_line_beyond():
 def test_a_text_without_label_has_no_true_label_loss():
     both = torch.cat([STUDENT, STUDENT])
     for smoothing in (0.0, 0.1):
-        assert true_label_loss(both, torch.tensor([1, IGNORE_INDEX]), smoothing).tolist() == pytest.approx([LN2, 0])
+        assert true_label_loss(both, torch.tensor([1, NO_LABEL]), smoothing).tolist() == pytest.approx([LN2, 0])
 
 
 def test_label_smoothing_by_hand():
@@ -226,7 +226,7 @@ def test_with_two_classes_there_are_no_others():
 def test_the_target_is_the_true_label_or_else_the_teachers_choice():
     student, teacher = torch.tensor([[0.0, 1.0, 2.0]]).repeat(3, 1), torch.tensor([[0.0, 2.0, 1.0]]).repeat(3, 1)
     loss = teacher_part(
-        SINGLE, "dkd", student, teacher, torch.tensor([IGNORE_INDEX, 1, 0]), temperature=2.0, dkd_others=3.0
+        SINGLE, "dkd", student, teacher, torch.tensor([NO_LABEL, 1, 0]), temperature=2.0, dkd_others=3.0
     )
     assert loss[0] == loss[1]
     assert abs(loss[1] - loss[2]) > 0.1
@@ -314,7 +314,7 @@ def test_several_labels_equal_to_the_teachers_cost_nothing(pair, kind):
 def test_a_texts_loss_does_not_depend_on_its_batch(kind):
     generator = torch.Generator().manual_seed(0)
     student, teacher = torch.randn(4, 3, generator=generator), torch.randn(4, 3, generator=generator)
-    labels = torch.tensor([0, 1, 2, IGNORE_INDEX])
+    labels = torch.tensor([0, 1, 2, NO_LABEL])
     together = teacher_part(SINGLE, kind, student, teacher, labels, temperature=2.0)
     alone = [
         teacher_part(SINGLE, kind, student[i : i + 1], teacher[i : i + 1], labels[i : i + 1], temperature=2.0).item()

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edgekd.batches import predict_logits  # noqa: E402
+from edgekd.batches import NO_LABEL, predict_logits  # noqa: E402
 from edgekd.config import FeatureLossConfig, StudentConfig, VocabularyConfig  # noqa: E402
 from edgekd.errors import ConfigError  # noqa: E402
 from edgekd.progress import Silent  # noqa: E402
@@ -13,7 +13,7 @@ from edgekd.student.cut import cut_layers  # noqa: E402
 from edgekd.student.feature_losses import hidden_loss, relation_loss  # noqa: E402
 from edgekd.student.kinds import build_student  # noqa: E402
 from edgekd.student.loss_rules import check_losses  # noqa: E402
-from edgekd.student.losses import IGNORE_INDEX, soft_target_loss, true_label_loss  # noqa: E402
+from edgekd.student.losses import soft_target_loss, true_label_loss  # noqa: E402
 from edgekd.student.names import STUDENT_KINDS  # noqa: E402
 from edgekd.student.objective import DistillationObjective, LabelObjective  # noqa: E402
 from edgekd.student.sentence_vectors import SentenceVectors  # noqa: E402
@@ -30,7 +30,7 @@ SENTENCE_KINDS = ("cosine", "contrastive", "rkd")
 IDS = torch.tensor([[2, 9, 7, 12, 3], [2, 8, 3, 0, 0], [2, 30, 31, 3, 0], [2, 17, 5, 44, 3]])
 INPUTS = {"input_ids": IDS, "attention_mask": (IDS != 0).long()}
 LABELS = {
-    SINGLE: torch.tensor([0, 2, IGNORE_INDEX, 1]),
+    SINGLE: torch.tensor([0, 2, NO_LABEL, 1]),
     MULTI: torch.tensor([[1.0, 0, 0], [1, 1, 0], [NAN, NAN, NAN], [0, 0, 0]]),
     REGRESSION: torch.tensor([0.5, -1.0, NAN, 2.0]),
 }
@@ -93,7 +93,7 @@ def test_alpha_0_ignores_the_true_labels(kind):
     goal = objective(config(loss=kind, alpha=0.0, beta=1.0), student)
     one, other = (
         goal(student, INPUTS, labels=torch.full((4,), label), teacher_logits=teacher_logits())[0]
-        for label in (1, IGNORE_INDEX)
+        for label in (1, NO_LABEL)
     )
     assert one.item() == other.item()
 

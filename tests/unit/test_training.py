@@ -6,23 +6,17 @@ torch = pytest.importorskip("torch")
 
 import numpy as np  # noqa: E402
 
-from edgekd import training  # noqa: E402
+from edgekd import trainer  # noqa: E402
 from edgekd.batches import EncodedTexts, predict_logits  # noqa: E402
 from edgekd.config import FeatureLossConfig, StudentConfig  # noqa: E402
+from edgekd.goals import Schedule, ValidationTexts  # noqa: E402
 from edgekd.progress import Silent  # noqa: E402
 from edgekd.student.kinds import build_student  # noqa: E402
 from edgekd.student.objective import DistillationObjective, LabelObjective  # noqa: E402
 from edgekd.tasks import TaskKind  # noqa: E402
 from edgekd.teacher.load import encode, load_classifier  # noqa: E402
-from edgekd.training import (  # noqa: E402
-    BEST_FILE,
-    CHECKPOINT_FILES,
-    Schedule,
-    ValidationTexts,
-    has_fast_bf16,
-    last_complete_checkpoint,
-    train,
-)
+from edgekd.trainer import BEST_FILE, has_fast_bf16  # noqa: E402
+from edgekd.training import CHECKPOINT_FILES, last_complete_checkpoint, train  # noqa: E402
 from tests.toys import make_classifier, toy_data  # noqa: E402
 
 SCHEDULE = {"epochs": 6, "learning_rate": 5e-2, "batch_size": 16, "warmup_ratio": 0.0, "weight_decay": 0.0}
@@ -156,7 +150,7 @@ def test_a_half_written_checkpoint_is_not_used(tmp_path):
 
 
 def test_mixed_precision_of_the_training_does_not_stay_in_the_model(teacher, sets, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "has_fast_bf16", lambda _: True)
+    monkeypatch.setattr(trainer, "has_fast_bf16", lambda _: True)
     config = StudentConfig(kind="transformer", layers=1)
     model, _ = run(teacher, sets, tmp_path, config=config, epochs=1, learning_rate=1e-3)
     model.save_pretrained(tmp_path / "saved")
@@ -167,9 +161,9 @@ def test_mixed_precision_of_the_training_does_not_stay_in_the_model(teacher, set
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU decides by itself")
 def test_only_models_of_matrix_products_are_trained_in_bf16_on_a_cpu_that_has_it(teacher, monkeypatch):
-    machine = training.describe_machine()
+    machine = trainer.describe_machine()
     bag = build_student(BAG, teacher)
     for isa, expected in ((["avx512_bf16"], True), (["avx2"], False)):
-        monkeypatch.setattr(training, "describe_machine", lambda isa=isa: machine.model_copy(update={"isa": isa}))
+        monkeypatch.setattr(trainer, "describe_machine", lambda isa=isa: machine.model_copy(update={"isa": isa}))
         assert has_fast_bf16(teacher.model) is expected
         assert not has_fast_bf16(bag)
