@@ -7,13 +7,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from edgekd.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    import numpy as np
 
 NEIGHBOURS = 15
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -55,6 +55,7 @@ def read_lexicon(folder: Path, texts: Iterable[str]) -> Lexicon:
     Raises:
         ConfigError: when the weights have no table with a row for each token.
     """
+    import numpy as np
     from tokenizers import Tokenizer
 
     vocabulary = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
@@ -80,6 +81,7 @@ def read_lexicon(folder: Path, texts: Iterable[str]) -> Lexicon:
 
 def _input_vectors(folder: Path, tokens: int) -> np.ndarray[Any, Any]:
     """Return the table of input vectors ``(at least tokens, width)``, float32: the one with the most rows."""
+    import numpy as np
     from safetensors import safe_open
 
     with safe_open(str(folder / "model.safetensors"), framework="numpy") as weights:

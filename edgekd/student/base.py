@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import nn
 
 from edgekd.errors import ConfigError
 from edgekd.registry import Registry
+from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
     from edgekd.config import StudentConfig
+    from edgekd.data.types import Target
+    from edgekd.tasks import Task
     from edgekd.teacher.load import Teacher
 
 
@@ -81,6 +87,42 @@ def classifier_of(model: PreTrainedModel) -> tuple[str, nn.Linear]:
     if not found:
         raise ConfigError(f"A model of type '{model.config.model_type}' has no linear classifier to train.")
     return found[-1]
+
+
+@torch.no_grad()
+def start_at_priors(model: PreTrainedModel, task: Task, targets: Sequence[Target], start: int = 0) -> None:
+    """Let a fresh classifier start with what is known without reading a text: how frequent each label is.
+
+    The bias becomes the log-odds of each label (multi-label), the log-probability of each class, or the mean value
+    (regression). Without it a model with many rare labels first learns to answer "none" to every text, by making all
+    texts alike, and may not recover (as in Lin et al. 2017, arXiv 1708.02002, section 4.1). A classifier whose bias is
+    not zero has learnt already and is left alone, as is a model without a linear classifier.
+
+    Args:
+        model: teacher or student.
+        task: decides what a target is.
+        targets: of the training texts.
+        start: first output of the task, in a student with several heads.
+    """
+    own = getattr(model, "bias", None)  # of a `linear` student
+    try:
+        bias = own if isinstance(own, nn.Parameter) else classifier_of(model)[1].bias
+    except ConfigError:
+        return
+    stop = start + task.num_outputs
+    if bias is None or bias[start:stop].abs().max() > 0:
+        return
+    if task.kind is TaskKind.REGRESSION:
+        bias[start] = float(np.mean(np.asarray(targets, dtype=np.float64)))
+        return
+    counts = np.zeros(task.num_outputs)
+    for target in targets:
+        counts[list(target) if isinstance(target, tuple) else [target]] += 1
+    shares = (counts + 1) / (len(targets) + 2)
+    values = np.log(shares)
+    if task.kind is TaskKind.MULTI_LABEL:
+        values -= np.log1p(-shares)
+    bias[start:stop] = torch.from_numpy(values).to(bias)
 
 
 def count_parameters(model: PreTrainedModel) -> int:

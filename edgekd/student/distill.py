@@ -16,7 +16,7 @@ from edgekd.artifacts import publish_folder, write_json_atomic
 from edgekd.goals import Schedule
 from edgekd.runfolder import PREDICTIONS_FILE, TRAIN_FILE
 from edgekd.scoring import in_words, score_model
-from edgekd.student.base import count_parameters
+from edgekd.student.base import count_parameters, start_at_priors
 from edgekd.student.heads import HeadsObjective, HeadTexts, layout, only, widen
 from edgekd.student.kinds import build_student
 from edgekd.student.lesson import Arm
@@ -99,6 +99,8 @@ def train_student(
     texts = [lesson.texts_of(arm) for lesson in lessons]
     if len(lessons) > 1:
         widen(model, heads)
+    for lesson, head in zip(lessons, heads, strict=True):
+        start_at_priors(model, lesson.data.task, lesson.data.train.targets, head.start)
     objectives = [_objective(arm, lesson, model) for lesson in lessons]
     objective: Objective = objectives[0] if len(lessons) == 1 else HeadsObjective(heads, objectives)
     train_set = texts[0] if len(lessons) == 1 else HeadTexts(texts)

@@ -16,7 +16,7 @@ from edgekd.batches import EncodedTexts
 from edgekd.goals import Schedule, ValidationTexts
 from edgekd.runfolder import METRICS_FILE
 from edgekd.scoring import in_words, score_model
-from edgekd.student.base import count_parameters
+from edgekd.student.base import count_parameters, start_at_priors
 from edgekd.student.objective import LabelObjective
 from edgekd.teacher.load import Teacher, check_labels, encode, load_classifier, load_for_training
 from edgekd.training import train, writing_to
@@ -53,6 +53,7 @@ def fine_tune(data: TextData, config: TeacherConfig, target: Path, work: Path, p
     ``work`` holds checkpoints and is removed at the end.
     """
     teacher = load_for_training(config, data.task, progress)
+    start_at_priors(teacher.model, data.task, data.train.targets)
     train_set, validation = _material(teacher, data)
     start = {name: tensor.clone() for name, tensor in teacher.model.state_dict().items()}
     outcomes, weights = [], []

@@ -43,7 +43,7 @@ def test_wrong_values_name_path_and_value():
     fails("students.0.temperature=-1", "students.0.temperature: Input should be greater than 0 (given: -1)")
     fails(
         "students.0.loss=soft-ish",
-        "students.0.loss: Input should be 'soft', 'hard' or 'mse' (given: 'soft-ish')",
+        "students.0.loss: Input should be 'soft', 'hard', 'mse', 'huber', 'dkd' or 'dist' (given: 'soft-ish')",
     )
     fails("teacher.epochs=many", "teacher.epochs")
     fails("students=[]", "students: List should have at least 1 item")
@@ -104,7 +104,7 @@ def test_flags_reach_the_recipe():
         targets=["pi"],
         kinds=["cnn", "bag"],
         per_student=changes,
-        control=False,
+        top={"control": False},
     )
     assert (recipe.data.train, recipe.data.test, recipe.data.unlabelled) == ("x.csv", "t.csv", ["u.txt"])
     assert recipe.data.text_column == "body"
