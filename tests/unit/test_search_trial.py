@@ -71,7 +71,10 @@ def test_texts_are_encoded_once_for_all_trials(material, tmp_path, monkeypatch):
 def test_a_trial_trains_with_its_own_values(material, tmp_path):
     train = open_trainer(CONFIG, *material)
     scores = []
-    for name, update in {"labels": {"alpha": 1.0, "beta": 0.0}, "still": {"learning_rate": 1e-9}}.items():
+    for name, update in {
+        "labels": {"alpha": 1.0, "beta": 0.0, "learning_rate": 0.05, "epochs": 15},
+        "still": {"learning_rate": 1e-9},
+    }.items():
         config = CONFIG.model_copy(update=update)
         scores.append(train(config, work=tmp_path / name, progress=Silent(), on_score=lambda *_: None))
     assert scores[0] > scores[1]
