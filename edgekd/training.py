@@ -166,6 +166,9 @@ def train(
     with writing_to(work):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.timer.stop()
+    timing = trainer.timer.report()
+    share = f", {timing['computing_share']:.0%} of the steps' time computing" if trainer.state.global_step else ""
+    progress.finish(f"best on validation {trainer.state.best_metric or 0:.3f}{share}")
     model.load_state_dict(load_file(work / BEST_FILE))
     state = trainer.state
     outcome = TrainingOutcome(
@@ -175,7 +178,7 @@ def train(
         epochs=float(state.epoch or 0.0),
         duration_s=time.monotonic() - started,
         resumed_from_step=int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0,
-        timing=trainer.timer.report(),
+        timing=timing,
     )
     write_json_atomic(work / DONE_FILE, asdict(outcome))
     for folder in work.glob("checkpoint-*"):
