@@ -1,6 +1,7 @@
 """Print the students of run folders as one Markdown table: seeds, control, gain, speed.
 
-python benchmarks/table.py runs/sst2 [runs/sst2-slow ...] > benchmarks/results/sst2.md
+edgekd bench runs/*/bundles/cpu/* --data data/test.jsonl --out results     # all in one session
+python benchmarks/table.py results runs/sst2 runs/sst2-slow
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ def gain(raw: dict[str, float] | None, factor: float) -> str:
     return f"{factor * raw['value']:+.1f} [{factor * raw['low']:+.1f}, {factor * raw['high']:+.1f}]" if raw else ""
 
 
-def measured(run: Path) -> dict[str, BenchResult]:
-    return {result.variant: result for result in map(load_result, sorted(run.glob("results/*/*.result.json")))}
+def measured(folder: Path) -> dict[str, BenchResult]:
+    return {result.variant: result for result in map(load_result, sorted(folder.glob("*.result.json")))}
 
 
-def speed(results: dict[str, BenchResult], name: str) -> list[str]:
-    teacher, student = results.get("teacher-fp32"), results.get(f"{name}-fp32")
+def speed(results: dict[str, BenchResult], variant: str) -> list[str]:
+    teacher, student = results.get("teacher-fp32"), results.get(variant)
     if teacher is None or student is None:
         return ["", ""]
     ratio = speed_up(teacher, student)
@@ -43,8 +44,7 @@ def speed(results: dict[str, BenchResult], name: str) -> list[str]:
     return [shown, f"{student.size_bytes / 1e6:.1f} MB"]
 
 
-def rows(run: Path) -> list[str]:
-    results = measured(run)
+def rows(run: Path, results: dict[str, BenchResult]) -> list[str]:
     lines = []
     teacher = read(run / "teacher" / "edgekd_metrics.json")["test"]
     for proof_file in sorted(run.glob("students/*/proof.json")):
@@ -61,21 +61,23 @@ def rows(run: Path) -> list[str]:
             mean(proof["control"], factor),
             mean(proof["transfer_control"], factor),
             *(gain(proof[key], factor) for key in ("total", "more_data", "softer_targets")),
-            *speed(results, name),
+            *speed(results, f"{name}-fp32"),
+            *speed(results, f"{name}-int8"),
             f"{statistics.mean(seconds):.0f} s",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
-def main(runs: list[str]) -> None:
+def main(results: str, *runs: str) -> None:
     headings = ["student", "teacher", "seeds", "distilled", "control", "teacher's choices", "gain", "of it more data"]
-    headings += ["of it softer targets", "speed-up fp32", "size fp32", "training a seed"]
+    headings += ["of it softer targets", "speed-up fp32", "size fp32", "speed-up int8", "size int8"]
+    headings += ["training a seed"]
     print("| " + " | ".join(headings) + " |")
     print("|---" + "|---:" * (len(headings) - 1) + "|")
     for run in runs:
-        print("\n".join(rows(Path(run))))
+        print("\n".join(rows(Path(run), measured(Path(results)))))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

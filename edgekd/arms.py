@@ -5,7 +5,6 @@ Data flow: StudentConfig + Labeller -> ``students/NAME/ARM/seed-N`` -> proof.jso
 
 from __future__ import annotations
 
-import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,7 @@ from edgekd.analysis.scores import choose
 from edgekd.artifacts import hash_json, read_json, write_json_atomic
 from edgekd.labelling import read_calibration
 from edgekd.proof import Proof
-from edgekd.runfolder import PREDICTIONS_FILE, TRAIN_FILE, RunFolder, is_done, recorded
+from edgekd.runfolder import PREDICTIONS_FILE, TRAIN_FILE, is_done, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +88,6 @@ class Arms:
         self, config: StudentConfig, desk: Desk, seeds: list[int], controls: dict[str, list[int]]
     ) -> TrainedStudent:
         """Return the student of one desk: the seed that is best on validation, and the proof."""
-        _forget_other_seeds(desk.folder, config, seeds)
         records = {seed: read_json(desk.folder.arm(config.label, DISTILLED, seed) / TRAIN_FILE) for seed in seeds}
         metric = desk.data.task.main_metric
         best = max(seeds, key=lambda seed: (records[seed]["validation"][metric], -seed))
@@ -148,14 +146,6 @@ def make_lessons(config: StudentConfig, desks: Sequence[Desk], labellers: Sequen
         Lesson(config, teacher, labeller.teacher, labeller.calibration, desk.data, labeller.transfer_set)
         for desk, labeller in zip(desks, labellers, strict=True)
     ]
-
-
-def _forget_other_seeds(folder: RunFolder, config: StudentConfig, seeds: list[int]) -> None:
-    """Remove seeds that this recipe does not have, so that nobody takes them for part of the evidence."""
-    wanted = {f"seed-{seed}" for seed in seeds}
-    for old in folder.arm(config.label, DISTILLED, 0).parent.parent.glob("*/seed-*"):
-        if old.name not in wanted:
-            shutil.rmtree(old)
 
 
 def _prove(config: StudentConfig, desk: Desk, seeds: list[int], controls: dict[str, list[int]]) -> Proof:
