@@ -117,7 +117,7 @@ def start_at_priors(model: PreTrainedModel, task: Task, targets: Sequence[Target
         return
     counts = np.zeros(task.num_outputs)
     for target in targets:
-        counts[list(target) if isinstance(target, tuple) else [target]] += 1
+        counts[list(target) if isinstance(target, tuple) else [int(target)]] += 1
     shares = (counts + 1) / (len(targets) + 2)
     values = np.log(shares)
     if task.kind is TaskKind.MULTI_LABEL:
