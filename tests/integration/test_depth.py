@@ -26,8 +26,8 @@ transfer: {{amount: 2, mix: {{spans: 1, masking: 1, ngrams: 1}}}}
 seeds: 2
 transfer_control: true
 students:
-  - {{kind: bag, embedding_dim: 16, hidden_dim: 8, epochs: 3, learning_rate: 0.02, batch_size: 16, average: 0.9,
-     self_training: {{rounds: 2, min_confidence: 0.51, class_balance: false}}}}
+  - {{kind: bag, embedding_dim: 16, hidden_dim: 8, epochs: 6, learning_rate: 0.05, batch_size: 16, average: 0.9,
+     alpha: 1, beta: 0.1, self_training: {{rounds: 2, min_confidence: 0.51, class_balance: false}}}}
   - {{name: own, kind: linear, vocabulary: {{size: 120}}, ngrams: 2, buckets: 64, epochs: 2, learning_rate: 0.02}}
   - {{kind: transformer, layers: 1, epochs: 1, learning_rate: 1.0e-3, batch_size: 16, feature_epochs: 1,
      feature_losses: [{{kind: hidden, mapping: auto}}, {{kind: relations}}]}}
@@ -66,9 +66,10 @@ def depth(tmp_path_factory):
     recipe, out = write(folder, DEPTH, others=write_csv(folder / "others.csv", 40, seed=7)), folder / "out"
     with (folder / "log").open("w") as log:
         command = ("distill", recipe, "--out", out)
-        rounds = lambda: list(out.glob("work/bag-*/round-*/checkpoint-*/trainer_state.json"))  # noqa: E731
+        rounds = lambda: list(out.glob("work/bag-distilled-0-*/round-*/checkpoint-*/trainer_state.json"))  # noqa: E731
         stop_when(start(*command, log=log), rounds, signal.SIGKILL)
-        first = json.loads(next(out.glob("work/bag-*/training/outcome.json")).read_text())
+        [outcome] = out.glob("work/bag-distilled-0-*/training/outcome.json")
+        first = json.loads(outcome.read_text())
     done = edgekd("distill", recipe, "--out", out, "--json", timeout=500)
     assert done.returncode == 0, done.stderr
     return out, json.loads(done.stdout), done.stderr, first
