@@ -10,9 +10,8 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from edgekd.student.base import STUDENTS, task_fields, task_loss, token_fields
-from edgekd.student.embeddings import check_factor, init_small_weights, start_embeddings, widening
+from edgekd.student.embeddings import check_factor, fitted_shape, init_small_weights, start_embeddings, widening
 from edgekd.student.ngrams import hashed_ngrams
-from edgekd.student.sizes import shape_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -99,7 +98,7 @@ class BagForSequenceClassification(PreTrainedModel):
 @STUDENTS.register("bag")
 def build_bag(config: StudentConfig, teacher: Teacher, tokenizer: PreTrainedTokenizerFast | None) -> PreTrainedModel:
     """Build a ``bag`` whose token vectors come from the teacher."""
-    shape = shape_of(config)
+    shape = fitted_shape(config, teacher)
     check_factor(config, shape["embedding_dim"])
     student = BagForSequenceClassification(
         BagConfig(

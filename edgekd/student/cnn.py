@@ -12,8 +12,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from edgekd.errors import ConfigError
 from edgekd.student.base import STUDENTS, task_fields, task_loss, token_fields
-from edgekd.student.embeddings import check_factor, init_small_weights, start_embeddings, widening
-from edgekd.student.sizes import shape_of
+from edgekd.student.embeddings import check_factor, fitted_shape, init_small_weights, start_embeddings, widening
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -89,7 +88,7 @@ def build_cnn(config: StudentConfig, teacher: Teacher, tokenizer: PreTrainedToke
     Raises:
         ConfigError: for widths that are none.
     """
-    shape = shape_of(config)
+    shape = fitted_shape(config, teacher)
     check_factor(config, shape["embedding_dim"])
     widths = shape["widths"]
     if not widths or not all(1 <= width <= 16 for width in widths) or len(set(widths)) != len(widths):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from edgekd.errors import ConfigError
 from edgekd.student.remember import remembered
+from edgekd.student.sizes import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,17 @@ def init_small_weights(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, nn.Embedding):
         nn.init.normal_(module.weight, std=START_STD)
+
+
+def fitted_shape(config: StudentConfig, teacher: Teacher) -> dict[str, Any]:
+    """Return the shape of a student; token vectors that were not asked for are no wider than the teacher's.
+
+    A projection cannot add dimensions, so a named size that is wider than a small teacher is narrowed to it.
+    """
+    shape: dict[str, Any] = dict(shape_of(config))
+    if config.embedding_dim is None and config.embeddings != "random":
+        shape["embedding_dim"] = min(shape["embedding_dim"], teacher.model.get_input_embeddings().weight.shape[1])
+    return shape
 
 
 def check_factor(config: StudentConfig, dim: int) -> None:

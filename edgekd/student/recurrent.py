@@ -13,8 +13,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from edgekd.student.base import STUDENTS, task_fields, task_loss, token_fields
-from edgekd.student.embeddings import check_factor, init_small_weights, start_embeddings, widening
-from edgekd.student.sizes import shape_of
+from edgekd.student.embeddings import check_factor, fitted_shape, init_small_weights, start_embeddings, widening
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -202,7 +201,7 @@ def _build(
     teacher: Teacher,
     tokenizer: PreTrainedTokenizerFast | None,
 ) -> PreTrainedModel:
-    shape = shape_of(config)
+    shape = fitted_shape(config, teacher)
     check_factor(config, shape["embedding_dim"])
     student = model(
         model.config_class(

@@ -142,3 +142,9 @@ def test_pca_keeps_the_distances_that_fit():
 def test_pca_cannot_add_dimensions():
     with pytest.raises(ConfigError, match="Token vectors of 64 cannot start from the teacher's of 20"):
         pca_embeddings(torch.zeros(5, 20), 64)
+
+
+def test_a_named_size_is_narrowed_to_a_small_teacher_but_a_given_width_is_not(teacher):
+    assert build_student(StudentConfig(kind="cnn"), teacher).get_input_embeddings().weight.shape[1] == 32
+    with pytest.raises(ConfigError, match="Token vectors of 64 cannot start"):
+        build_student(StudentConfig(kind="cnn", embedding_dim=64), teacher)
