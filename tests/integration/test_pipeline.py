@@ -259,7 +259,11 @@ def toy(tmp_path_factory):
     ("options", "code", "texts"),
     [
         (["--target", "raspbery"], 2, ["Unknown target 'raspbery'", "raspberry-pi-4", "Did you mean"]),
-        (["--student", "cnnn"], 2, ["Unknown student 'cnnn'", "linear, bag, cnn, bigru", "Did you mean 'cnn'"]),
+        (
+            ["--student", "cnnn"],
+            2,
+            ["Unknown student 'cnnn'", "bag, bigru, bilstm, cnn, linear, transformer", "Did you mean 'cnn'"],
+        ),
         (["--temperature", "-1"], 2, ["students.0.temperature", "greater than 0", "given: -1"]),
         (["--set", "teacher.epoch=1"], 2, ["teacher.epoch: unknown key", "Did you mean 'epochs'"]),
         (["--text-column", "body"], 2, ["no column 'body'", "'text', 'label'"]),
@@ -287,7 +291,7 @@ def test_bad_input_is_explained(toy, options, code, texts):
     [
         (b"", ["empty"]),
         (b"text,label\n", ["no "]),
-        (b"text,label\nfine,positive\ngood,positive\n", ["one class only", "positive"]),
+        (b"text,label\n" + b"".join(b"fine %d,positive\n" % i for i in range(60)), ["one class only", "positive"]),
         (b"text,label\nna\xefve,positive\n", ["UTF-8"]),
     ],
 )
