@@ -65,6 +65,12 @@ class InvalidArtifact(EdgekdError):
     exit_code = EXIT_INVALID
 
 
+class NotApplicable(EdgekdError):
+    """A compression step has nothing to do on this model; the message says why."""
+
+    exit_code = EXIT_INVALID
+
+
 class Incomparable(EdgekdError):
     """Two measurements cannot be compared (other machine, other data, too few samples)."""
 

@@ -40,7 +40,7 @@ LAYERS = [
     | {"step_timer", "trainer", "goals"},
     {"runtime", "analysis", "data"},
     {"recipe", "assets", "catalogue", "download", "runfolder", "recipe_reference"},
-    {"bundle", "results", "decisions", "devices", "config", "proof"},
+    {"bundle", "results", "decisions", "devices", "config", "steps", "proof"},
     {"artifacts", "registry", "tasks", "progress", "environment", "errors"},
 ]
 
