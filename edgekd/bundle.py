@@ -24,6 +24,11 @@ SCHEMA_VERSION = 2
 READABLE = (1, 2)
 MANIFEST_FILE = "edgekd.json"
 MODEL_FILE = "model.onnx"
+# The files of the graph, by the manifest's runtime; the first one is what the runtime opens.
+GRAPH_FILES = {
+    "onnxruntime": (MODEL_FILE,),
+    "openvino": ("openvino_model.xml", "openvino_model.bin"),
+}
 TOKENIZER_FILE = "tokenizer.json"
 
 
@@ -76,7 +81,7 @@ class Manifest(BaseModel):
     calibration: Calibration = Calibration()  # how logits become probabilities and choices
     max_length: int
     inputs: list[str]  # names of the graph's inputs, e.g. ["input_ids", "attention_mask"]
-    runtime: str  # "onnxruntime"
+    runtime: str  # a key of GRAPH_FILES
     providers: list[str]
     target: str
     parameters: int | None = None
@@ -114,8 +119,8 @@ class Bundle(BaseModel):
 
     @property
     def model_path(self) -> Path:
-        """Path of the ONNX graph."""
-        return self.folder / MODEL_FILE
+        """Path of the graph, as its runtime opens it."""
+        return self.folder / GRAPH_FILES[self.manifest.runtime][0]
 
     @property
     def tokenizer_path(self) -> Path:
@@ -154,7 +159,8 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
     """Open a bundle and check the hash of every file.
 
     Raises:
-        InvalidArtifact: when the folder is no bundle, a file is missing, added or changed, or the manifest is damaged.
+        InvalidArtifact: when the folder is no bundle, a file is missing or changed, the manifest is damaged, or the
+            runtime is not known.
     """
     if not folder.is_dir():
         raise InvalidArtifact(f"Bundle folder '{folder}' does not exist.")
@@ -176,6 +182,11 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "file"
         raise InvalidArtifact(f"Manifest of '{folder}' is damaged: {where}: {first['msg']}.") from error
+    if manifest.runtime not in GRAPH_FILES:
+        raise InvalidArtifact(
+            f"'{folder}' is made for the runtime '{manifest.runtime}'; this edgekd knows {', '.join(GRAPH_FILES)}.",
+            hint="Update edgekd if the bundle is newer than it.",
+        )
     if verify:
         _verify_files(folder, manifest)
     return Bundle(folder=folder, manifest=manifest)
@@ -193,7 +204,7 @@ def _upgraded(raw: dict[str, Any]) -> dict[str, Any]:
 
 def _verify_files(folder: Path, manifest: Manifest) -> None:
     root = folder.resolve()
-    for needed in (MODEL_FILE, TOKENIZER_FILE):
+    for needed in (*GRAPH_FILES[manifest.runtime], TOKENIZER_FILE):
         if needed not in manifest.files:
             raise InvalidArtifact(f"Bundle '{folder}' is damaged: its manifest does not list {needed}.")
     for name, expected in manifest.files.items():

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
+from edgekd.steps import Rung
 from edgekd.tasks import TaskKind
 
 
@@ -308,13 +309,34 @@ class ExportConfig(StageConfig):
     """Validation texts compared, of all lengths."""
 
 
-class QuantizeConfig(StageConfig):
-    """Which precisions are built besides fp32."""
+class LimitsConfig(StageConfig):
+    """What a variant may cost on the target; limits of the profile hold where none is given here."""
 
-    int8: bool = True
-    """Build dynamic int8 beside fp32."""
-    max_flip_rate: float = Field(default=0.05, ge=0, le=1)
-    """int8 is dropped when it changes a larger share of the labels."""
+    p95_s: float | None = Field(default=None, gt=0)
+    """95th percentile of the latency, text in to answer out."""
+    size_bytes: int | None = Field(default=None, gt=0)
+    """Everything that must be shipped, the tokenizer too."""
+    peak_rss_bytes: int | None = Field(default=None, gt=0)
+    """Highest resident memory."""
+
+
+class CompressConfig(StageConfig):
+    """Which compressed variants are tried, and what they may cost."""
+
+    ladder: list[Rung] | None = None
+    """Candidates for every target; those of the profile if not given, none with `[]`."""
+    teacher: bool = True
+    """Compress the teacher too."""
+    max_accuracy_drop: float = Field(default=0.01, ge=0, lt=1)
+    """Of the main score against the same model uncompressed, on validation, with a 95 % interval."""
+    limits: LimitsConfig = LimitsConfig()
+    """Of the best variant."""
+    timed_texts: int = Field(default=200, ge=20)
+    """Validation texts whose latency is measured; all are answered."""
+    passes: int = Field(default=2, ge=1)
+    """Over the timed texts."""
+    max_seconds: float = Field(default=60.0, gt=0)
+    """Of timing all candidates of one model, in turns."""
 
 
 class BenchConfig(StageConfig):
@@ -360,7 +382,7 @@ class Recipe(StageConfig):
     transfer_control: bool = False
     """Train each student also on the teacher's most likely labels: tells *more data* from *softer targets*."""
     export: ExportConfig = ExportConfig()
-    quantize: QuantizeConfig = QuantizeConfig()
+    compress: CompressConfig = CompressConfig()
     bench: BenchConfig = BenchConfig()
 
     @model_validator(mode="after")

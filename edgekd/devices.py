@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgekd.errors import ConfigError, unknown_name
+from edgekd.steps import Rung
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -114,7 +115,7 @@ class DeviceProfile(_Part):
     runtimes: list[Runtime] = Field(min_length=1)
     threads: int = Field(ge=1)
     int8: Int8
-    int8_alternatives: list[Int8] = Field(default_factory=list)  # worth trying in a search, best first
+    ladder: list[Rung] = Field(default_factory=list)  # candidates of compression, in the order they are tried
     opset: int = Field(ge=13, le=26)
     students: list[str] = Field(default_factory=list)
     budgets: Budgets = Field(default_factory=Budgets)

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgekd.arms import Arms, TrainedStudent
+from edgekd.arms import Arms, TrainedStudent, make_lessons
 from edgekd.artifacts import folder_lock, read_json, write_text_atomic
-from edgekd.bundle import TOKENIZER_FILE
+from edgekd.bundle import TOKENIZER_FILE, LineageStep
+from edgekd.compression import Compressor
+from edgekd.config import StudentConfig
 from edgekd.decisions import Decision, save_decisions
 from edgekd.desk import Desk
+from edgekd.exported import ExportedModel
 from edgekd.feasible import check_students
+from edgekd.graphs import Graphs
 from edgekd.labelling import Classifier, Labeller
-from edgekd.publish import ExportedModel, publish_bundles
+from edgekd.ladder import Ladder
 from edgekd.recipe import dump_recipe
 from edgekd.runfolder import METRICS_FILE, WEIGHTS_FILE, RunFolder, file_hash
 
@@ -26,10 +31,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgekd.bundle import Bundle
-    from edgekd.config import Recipe, StudentConfig
+    from edgekd.config import Recipe
     from edgekd.data.types import TextData
     from edgekd.devices import DeviceProfile
     from edgekd.progress import Progress
+    from edgekd.student.lesson import Lesson
+
+TEACHER = "teacher"
+# How the teacher learns from its own labels again when parts of it are gone.
+AS_STUDENT = StudentConfig(kind="transformer", learning_rate=1e-4, batch_size=32, max_transfer=20_000)
 
 
 @dataclass(frozen=True)
@@ -150,7 +160,7 @@ class _Run:
         return tuned
 
     def _publish(self, desk: Desk, trained: dict[str, TrainedStudent]) -> DistillOutcome:
-        """Publish the bundles of one task for every target."""
+        """Climb the ladder of every target with every model of one task, and publish what earned its place."""
         models = [
             self._exported_teacher(desk),
             *(self._exported_student(desk, student) for student in trained.values()),
@@ -158,49 +168,74 @@ class _Run:
         bundles: dict[str, list[Bundle]] = {}
         decisions: list[Decision] = []
         for profile in self.profiles:
-            bundles[profile.name], dropped = publish_bundles(
-                models, profile, desk.recipe, desk.data, desk.folder, self.progress
-            )
-            decisions += dropped
+            graphs = Graphs(profile, desk.recipe, desk.data, desk.folder, self.progress)
+            ladder = Ladder(graphs, self._compressor(desk, trained, graphs))
+            climbed = [ladder.climb(model) for model in models]
+            bundles[profile.name] = [bundle for one in climbed for bundle in one.bundles]
+            of_target = [decision for one in climbed for decision in one.decisions]
+            of_target += ladder.choose(climbed)
+            _remove_others(desk.folder.bundles(profile.name), bundles[profile.name])
             desk.folder.results(profile.name).mkdir(parents=True, exist_ok=True)
-            save_decisions(dropped, desk.folder.results(profile.name))
+            save_decisions(of_target, desk.folder.results(profile.name))
+            decisions += of_target
         return DistillOutcome(
             desk.folder, desk.data, bundles, decisions, desk.teachers[0].metrics, trained, desk.scored_together
         )
 
+    def _compressor(self, desk: Desk, trained: dict[str, TrainedStudent], graphs: Graphs) -> Compressor:
+        def labeller(name: str) -> Labeller:
+            assistant = trained[name].config.teacher if name in trained and desk is self.desks[0] else None
+            return self.labellers[assistant] if assistant is not None else desk.labeller
+
+        def lesson(name: str) -> Lesson:
+            config = trained[name].config if name in trained else AS_STUDENT.model_copy(update={"name": name})
+            return make_lessons(config, [desk], [labeller(name)])[0]
+
+        return Compressor(cache(lesson), lambda name: labeller(name).key, graphs)
+
     def _exported_teacher(self, desk: Desk) -> ExportedModel:
         teacher = desk.teachers[0]
         return ExportedModel(
-            name="teacher",
-            kind="teacher",
-            role="teacher",
+            name=TEACHER,
+            kind=TEACHER,
+            role=TEACHER,
             folder=teacher.folder,
             weights_hash=teacher.weights_hash,
+            tokenizer_hash=teacher.tokenizer_hash,
             metrics=teacher.metrics,
-            lineage=[],
+            lineage=[LineageStep(step=TEACHER, name=TEACHER, hash=teacher.weights_hash)],
             proof=None,
         )
 
     def _exported_student(self, desk: Desk, student: TrainedStudent) -> ExportedModel:
         config = student.config
         labeller = self.labellers[config.teacher] if desk is self.desks[0] else desk.labeller
-        lineage: list[tuple[str, str, str, dict[str, Any]]] = [
-            ("teacher", classifier.name, classifier.weights_hash, {}) for classifier in desk.teachers
-        ]
+        lineage = [LineageStep(step=TEACHER, name=one.name, hash=one.weights_hash) for one in desk.teachers]
         if config.teacher is not None:
-            lineage.append(("assistant", config.teacher, labeller.teacher_key, {}))
+            lineage.append(LineageStep(step="assistant", name=config.teacher, hash=labeller.teacher_key))
         texts = len(desk.data.train) + len(desk.transfer_texts)
-        lineage.append(("labels", "teacher labels", labeller.key, {"texts": texts}))
+        lineage.append(LineageStep(step="labels", name="teacher labels", hash=labeller.key, details={"texts": texts}))
+        weights_hash = file_hash(student.folder, WEIGHTS_FILE)
+        lineage.append(LineageStep(step="student", name=config.label, hash=weights_hash))
         return ExportedModel(
             name=config.label,
             kind=config.kind,
             role="student",
             folder=student.folder,
-            weights_hash=file_hash(student.folder, WEIGHTS_FILE),
+            weights_hash=weights_hash,
+            tokenizer_hash=file_hash(student.folder, TOKENIZER_FILE),
             metrics=student.record,
             lineage=lineage,
             proof=student.proof,
         )
+
+
+def _remove_others(folder: Path, bundles: Sequence[Bundle]) -> None:
+    """Remove the bundles of a target that an earlier run of another recipe left."""
+    wanted = {bundle.folder.name for bundle in bundles}
+    for old in folder.iterdir():
+        if old.is_dir() and old.name not in wanted:
+            shutil.rmtree(old)
 
 
 def as_classifier(student: TrainedStudent) -> Classifier:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Raise a stage's number when its code changes what it writes for the same inputs.
-STAGE_VERSIONS = {"teacher": 3, "student": 3, "control": 3, "export": 1, "quantize": 1, "bundle": 1}
+STAGE_VERSIONS = {"teacher": 3, "student": 3, "control": 3, "compress": 1, "export": 2, "graph": 1}
 
 # Which outputs of the teacher are kept with its labels; features follow with feature losses.
 KEPT_OUTPUTS = ["logits"]
@@ -23,6 +23,7 @@ KEPT_OUTPUTS = ["logits"]
 WEIGHTS_FILE = "model.safetensors"
 METRICS_FILE = "edgekd_metrics.json"  # a teacher's scores
 TRAIN_FILE = "train.json"  # a student's scores and training record
+COMPRESS_FILE = "compress.json"  # what a step of compression did, and the scores after it
 PREDICTIONS_FILE = "predictions.safetensors"  # logits of each split
 
 
@@ -75,9 +76,17 @@ class RunFolder:
         """The fp32 graph of a model."""
         return self.root / "exports" / f"{name}-opset{opset}"
 
-    def quantized(self, name: str, opset: int, target: str) -> Path:
-        """The int8 graph of a model in a target's flavour."""
-        return self.root / "exports" / f"{name}-opset{opset}-int8-{target}"
+    def compressed(self, name: str, steps: str) -> Path:
+        """A model after some steps of compression, a Hugging Face folder."""
+        return self.root / "compressed" / name / steps
+
+    def graph(self, name: str, opset: int, steps: str, target: str) -> Path:
+        """The graph of a model after some steps on it, in a target's flavour."""
+        return self.root / "exports" / f"{name}-opset{opset}-{steps}-{target}"
+
+    def candidates(self, target: str) -> Path:
+        """The bundles that were tried for a target."""
+        return self.root / "candidates" / target
 
     def bundles(self, target: str) -> Path:
         """The bundles of a target."""

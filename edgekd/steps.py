@@ -31,6 +31,8 @@ class VocabularyStep(StepConfig):
     """A token that occurs less often goes too; its words are then spelled with smaller pieces."""
     size: int | None = Field(default=None, ge=100)
     """At most so many tokens, the most frequent ones; all that occur if not given."""
+    characters: Literal["all", "seen"] = "all"
+    """Single characters that stay, to spell any word: all of the tokenizer's, or those of tokens that occur."""
     epochs: int = Field(default=0, ge=0)
     """Distil so long afterwards."""
     learning_rate: float | None = Field(default=None, gt=0)
@@ -180,6 +182,8 @@ class StaticInt8Step(StepConfig):
     """Of `percentile`."""
     texts: int = Field(default=128, ge=1)
     """Calibration texts, of all lengths and classes."""
+    flavour: Literal["profile", "s8s8"] = "profile"
+    """Signs: the profile's, or symmetric int8 on both sides, the only one that TensorRT reads."""
     per_channel: bool | None = None
     """One scale for each output of a matrix; the profile decides if not given."""
     exclude: list[str] = Field(default_factory=list)
@@ -188,7 +192,8 @@ class StaticInt8Step(StepConfig):
     @property
     def label(self) -> str:
         """``int8-static``, with the calibration if it is not min-max."""
-        return self.step if self.calibration == "minmax" else f"{self.step}-{self.calibration}"
+        parts = [self.step, *([self.flavour] if self.flavour != "profile" else [])]
+        return "-".join([*parts, *([self.calibration] if self.calibration != "minmax" else [])])
 
 
 class MixedInt8Step(StepConfig):
@@ -266,6 +271,8 @@ class Rung(StepConfig):
     """Only for these kinds of models (`teacher`, `bag`, `cnn`...); for all if not given."""
     when: Literal["always", "int8-loses"] = "always"
     """`int8-loses`: only when every int8 candidate before it loses more than allowed."""
+    measured_here: bool = True
+    """False: its latency on another machine says nothing about the target (a GPU's fp16), so only size and score count."""
     reason: str = ""
     """Why it is worth a try on this target."""
 
@@ -277,6 +284,9 @@ class Rung(StepConfig):
         kinds = [type(step) for step in self.steps]
         if QatStep in kinds and (len(self.graph_steps) or kinds.index(QatStep) != len(kinds) - 1):
             raise ValueError(f"{self.label}: qat quantizes the graph itself, so it is the last step")
+        last = self.steps[-1]
+        if any(isinstance(step, OpenVinoStep) and step is not last for step in self.steps):
+            raise ValueError(f"{self.label}: an OpenVINO step ends the work on the graph, so it is the last one")
         return self
 
     @property

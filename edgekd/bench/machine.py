@@ -20,7 +20,7 @@ ISA_FLAGS = (
     *("avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
     *("asimd", "asimdhp", "fphp", "asimddp", "i8mm", "bf16", "sve", "sve2", "neon"),
 )
-LIBRARIES = ("onnxruntime", "tokenizers", "numpy", "torch", "transformers")
+LIBRARIES = ("onnxruntime", "openvino", "tokenizers", "numpy", "torch", "transformers")
 
 # MIDR part numbers of Arm Ltd. (implementer 0x41), from the cores' technical reference manuals.
 ARM_CORES = {

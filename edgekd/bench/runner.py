@@ -189,6 +189,7 @@ def _spec(variant: Variant) -> dict[str, Any]:
         "name": variant.name,
         "path": str(variant.path),
         "backend": variant.backend,
+        "graph": variant.graph,
         "inputs": variant.inputs,
         "providers": variant.providers,
         "max_length": variant.max_length,

@@ -67,15 +67,21 @@ class TorchSession:
         """
         import_libraries()
         import torch
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+        from edgekd.compress.prune.shape import is_recorded, open_pruned
 
         torch.set_num_threads(self._threads)
         options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
         try:
             tokenizer = AutoTokenizer.from_pretrained(self._folder, **options)
-            model = AutoModelForSequenceClassification.from_pretrained(
-                self._folder, use_safetensors=True, dtype=torch.float32, **options
-            )
+            config = AutoConfig.from_pretrained(self._folder, **options)
+            if is_recorded(config):
+                model = open_pruned(str(self._folder), config)
+            else:
+                model = AutoModelForSequenceClassification.from_pretrained(
+                    self._folder, use_safetensors=True, dtype=torch.float32, **options
+                )
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ConfigError(

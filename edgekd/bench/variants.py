@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgekd.proof import Proof
 
 DEFAULT_MAX_LENGTH = 512
-ONNXRUNTIME, TORCH = "onnxruntime", "torch"
+TORCH = "torch"
 _MODEL_FILES = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.txt", "vocab.json", "merges.txt", "model.safetensors.index.json"),
@@ -35,7 +35,7 @@ class Variant:
 
     name: str
     path: Path
-    backend: str  # "onnxruntime", "torch"
+    backend: str  # the runtime of a bundle, or "torch"
     role: Role
     kind: str
     precision: str
@@ -43,6 +43,7 @@ class Variant:
     max_length: int
     artifact_hash: str
     size_bytes: int
+    graph: str = ""  # of a bundle: the file that its runtime opens
     inputs: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     parameters: int | None = None
@@ -71,7 +72,7 @@ def variant_from_bundle(folder: Path, *, role: Role | None = None) -> Variant:
     return Variant(
         name=manifest.name,
         path=folder,
-        backend=ONNXRUNTIME,
+        backend=manifest.runtime,
         role=role or Role(manifest.role),
         kind=manifest.kind,
         precision=manifest.precision,
@@ -79,6 +80,7 @@ def variant_from_bundle(folder: Path, *, role: Role | None = None) -> Variant:
         max_length=manifest.max_length,
         artifact_hash=bundle.artifact_hash,
         size_bytes=bundle.size_bytes,
+        graph=bundle.model_path.name,
         inputs=tuple(manifest.inputs),
         providers=tuple(manifest.providers),
         parameters=manifest.parameters,

@@ -32,7 +32,7 @@ def open_session(spec: dict[str, Any], threads: int) -> Session:
     """Return a session for a variant, with the libraries it needs imported but nothing loaded.
 
     Args:
-        spec: name, path, backend, inputs, providers and max_length of the variant.
+        spec: name, path, backend, graph, inputs, providers and max_length of the variant.
         threads: threads inside an operator.
     """
     folder = Path(spec["path"])
@@ -41,20 +41,22 @@ def open_session(spec: dict[str, Any], threads: int) -> Session:
 
         import_libraries()
         return TorchSession(folder, threads, max_length=spec["max_length"], name=spec["name"])
-    import onnxruntime  # noqa: F401 - importing is not part of the load time
-    import tokenizers  # noqa: F401
+    import tokenizers  # noqa: F401 - importing is not part of the load time
 
-    from edgekd.runtime.onnx_session import OnnxModel, OnnxSession
+    from edgekd.runtime import RuntimeModel, session_for
 
-    model = OnnxModel(
+    model = RuntimeModel(
         name=spec["name"],
-        model_path=folder / "model.onnx",
+        runtime=spec["backend"],
+        model_path=folder / spec["graph"],
         tokenizer_path=folder / "tokenizer.json",
         inputs=tuple(spec["inputs"]),
         providers=tuple(spec["providers"]),
         max_length=spec["max_length"],
     )
-    return OnnxSession(model, threads)
+    session = session_for(model, threads)
+    session.import_libraries()
+    return session
 
 
 class Worker:

@@ -68,6 +68,30 @@ SearchSeconds = Annotated[
         min=0, help="Begin no trial once a student's trials took so many seconds together.", rich_help_panel="Search"
     ),
 ]
+MaxAccuracyDrop = Annotated[
+    str | None,
+    typer.Option(
+        help="What compression may lose against the same model uncompressed: 1pt or 0.01.",
+        show_default="1pt",
+        rich_help_panel="Compression",
+    ),
+]
+MaxP95 = Annotated[
+    str | None,
+    typer.Option(help="Latency limit of the best variant: 5ms.", show_default="profile", rich_help_panel="Compression"),
+]
+MaxSize = Annotated[
+    str | None,
+    typer.Option(help="Size limit, tokenizer included: 2MB.", show_default="profile", rich_help_panel="Compression"),
+]
+MaxRss = Annotated[
+    str | None,
+    typer.Option(help="Memory limit: 200MB.", show_default="profile", rich_help_panel="Compression"),
+]
+NoCompress = Annotated[
+    bool,
+    typer.Option("--no-compress", help="Only fp32, as trained.", rich_help_panel="Compression"),
+]
 Devices = Annotated[Path | None, typer.Option("--devices", help="Your own profiles: a YAML file or folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
@@ -195,15 +219,21 @@ def distill(
     find_weights: FindWeights = False,
     trials: Trials = None,
     search_seconds: SearchSeconds = None,
+    max_accuracy_drop: MaxAccuracyDrop = None,
+    max_p95: MaxP95 = None,
+    max_size: MaxSize = None,
+    max_rss: MaxRss = None,
+    no_compress: NoCompress = False,
     settings: Set = None,
     devices: Devices = None,
     as_json: Json = False,
 ) -> None:
-    """Distil students from a teacher and publish verified bundles for the targets."""
+    """Distil students from a teacher, compress them for the targets and keep the bundles that earn their place."""
     from edgekd.cli.build_tables import show_outcome
-    from edgekd.cli.options import build_recipe, data_settings, student_settings
+    from edgekd.cli.options import build_recipe, compress_settings, data_settings, student_settings
 
     flags = data_settings(data, validation, test, unlabelled, text_column, label_column, task, evaluate)
+    flags |= compress_settings(max_accuracy_drop, max_p95, max_size, max_rss, no_compress)
     if teacher is not None:
         flags |= {"teacher.model": teacher, "teacher.fine_tune": False}
     changes = student_settings(loss, alpha, beta, temperature, epochs, seed)
@@ -223,17 +253,23 @@ def run(
     target: Target = None,
     out: Out = None,
     seeds: Seeds = None,
+    max_accuracy_drop: MaxAccuracyDrop = None,
+    max_p95: MaxP95 = None,
+    max_size: MaxSize = None,
+    max_rss: MaxRss = None,
+    no_compress: NoCompress = False,
     settings: Set = None,
     devices: Devices = None,
     as_json: Json = False,
 ) -> None:
     """Distil, measure and report in one go; whatever is still valid is reused."""
     from edgekd.cli.common import print_json
-    from edgekd.cli.options import build_recipe
+    from edgekd.cli.options import build_recipe, compress_settings
     from edgekd.cli.progress import ConsoleProgress
     from edgekd.measure import measure_and_report
 
-    resolved = build_recipe(recipe, {}, settings, targets=target, top={"seeds": seeds})
+    flags = compress_settings(max_accuracy_drop, max_p95, max_size, max_rss, no_compress)
+    resolved = build_recipe(recipe, flags, settings, targets=target, top={"seeds": seeds})
     outcome, profiles = _distill(resolved, out, devices)
     parts = {"": outcome, **outcome.tasks}
     measured = {name: measure_and_report(resolved, part, profiles, ConsoleProgress()) for name, part in parts.items()}

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from edgekd.bundle import Manifest
     from edgekd.pipeline import DistillOutcome
     from edgekd.tasks import TaskKind
 
@@ -84,21 +85,17 @@ def _rows(outcome: DistillOutcome) -> list[dict[str, Any]]:
                     "label_flips": manifest.parity.label_flips if manifest.parity else None,
                     "parity_texts": manifest.parity.texts if manifest.parity else None,
                     "metric": metric,
-                    "test_torch": _torch_score(outcome, manifest.name, metric),
+                    "test_torch": _torch_score(manifest, metric),
                     "proof": proof.model_dump(mode="json") if proof else None,
                 }
             )
     return rows
 
 
-def _torch_score(outcome: DistillOutcome, name: str, metric: str) -> float | None:
+def _torch_score(manifest: Manifest, metric: str) -> float | None:
     """Return the test score of the model behind an fp32 bundle, as scored in torch."""
-    stem, _, precision = name.rpartition("-")
-    if precision != "fp32":
-        return None
-    if stem in outcome.students:
-        return float(outcome.students[stem].record["test"][metric])
-    return float(outcome.teacher["test"][metric]) if stem == "teacher" else None
+    found = [one.value for one in manifest.metrics if one.name == metric and one.split == "test"]
+    return found[0] if found else None
 
 
 def show_outcome(outcome: DistillOutcome, as_json: bool) -> None:
@@ -119,9 +116,8 @@ def show_outcome(outcome: DistillOutcome, as_json: bool) -> None:
         _show_help(part, console)
         if part.data.evaluate:
             _show_further(part, console)
-        for decision in part.decisions:
-            console.print(f"Dropped {escape(decision.variant)}: {escape(decision.reason)}", highlight=False)
         for target in part.bundles:
+            _show_ladder(part, target, console)
             bundles = part.folder.bundles(target)
             console.print(f"Next: edgekd bench {bundles}/* --target {target}", soft_wrap=True, highlight=False)
 
@@ -134,7 +130,7 @@ def _as_dict(outcome: DistillOutcome) -> dict[str, Any]:
         "evaluate": {name: record["evaluate"] for name, record in records.items()},
         "self_training": {n: record["self_training"] for n, record in records.items() if "self_training" in record},
         "teachers_together": outcome.together,
-        "dropped": [decision.model_dump(mode="json") for decision in outcome.decisions],
+        "decisions": [decision.model_dump(mode="json") for decision in outcome.decisions],
     }
 
 
@@ -146,7 +142,7 @@ def _show_bundles(outcome: DistillOutcome, rows: list[dict[str, Any]], console: 
     table = Table(title="Bundles", title_justify="left")
     for heading in ("target", "bundle"):
         table.add_column(heading)
-    for heading in ("size", f"test {metric} (torch)", "labels changed by export"):
+    for heading in ("size", f"test {metric} (torch)", "labels changed"):
         table.add_column(heading, justify="right")
     for row in rows:
         table.add_row(
@@ -154,9 +150,19 @@ def _show_bundles(outcome: DistillOutcome, rows: list[dict[str, Any]], console: 
             escape(row["name"]),
             f"{row['size_bytes'] / 1e6:.2f} MB",
             "" if row["test_torch"] is None else f"{row['test_torch']:.3f}",
-            f"{row['label_flips']} of {row['parity_texts']}",
+            "" if row["label_flips"] is None else f"{row['label_flips']} of {row['parity_texts']}",
         )
     console.print(table)
+
+
+def _show_ladder(outcome: DistillOutcome, target: str, console: Console) -> None:
+    """Print what was tried for a target, what became of it, and why."""
+    from edgekd.report.ladder_terminal import render_decisions
+
+    if len(outcome.bundles) > 1:
+        console.rule(f"Target {target}", align="left")
+    for part in render_decisions([decision for decision in outcome.decisions if decision.target == target]):
+        console.print(part, highlight=False)
 
 
 def _show_help(outcome: DistillOutcome, console: Console) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgekd.cli.quantities import parse_amount
 from edgekd.errors import ConfigError
+from edgekd.gate.grammar import Quantity
 from edgekd.recipe import apply_settings, demo_recipe, read_recipe, resolve
 
 if TYPE_CHECKING:
@@ -52,6 +54,25 @@ def _named_source(item: str) -> tuple[str, str]:
             hint="For example: --evaluate products=asset:product-sentiment",
         )
     return name, source
+
+
+def compress_settings(
+    max_accuracy_drop: str | None, max_p95: str | None, max_size: str | None, max_rss: str | None, no_compress: bool
+) -> dict[str, Any]:
+    """Return the dotted keys that the compression flags set.
+
+    Raises:
+        ConfigError: for an amount that is none.
+    """
+    size = parse_amount("--max-size", max_size, Quantity.BYTES)
+    memory = parse_amount("--max-rss", max_rss, Quantity.BYTES)
+    return {
+        "compress.max_accuracy_drop": parse_amount("--max-accuracy-drop", max_accuracy_drop, Quantity.SHARE),
+        "compress.limits.p95_s": parse_amount("--max-p95", max_p95, Quantity.TIME),
+        "compress.limits.size_bytes": None if size is None else int(size),
+        "compress.limits.peak_rss_bytes": None if memory is None else int(memory),
+        "compress.ladder": [] if no_compress else None,
+    }
 
 
 def student_settings(
@@ -103,8 +124,11 @@ def build_recipe(
     raw = apply_settings(raw, settings or [])
     for key, value in flags.items():
         if value is not None:
-            section, _, name = key.partition(".")
-            raw.setdefault(section, {})[name] = value
+            *sections, name = key.split(".")
+            node = raw
+            for section in sections:
+                node = node.setdefault(section, {})
+            node[name] = value
     if targets:
         raw["targets"] = list(targets)
     if kinds:

@@ -31,7 +31,7 @@ def predict(
     from edgekd.bundle import load_bundle
     from edgekd.cli.answers import json_line, text_line
     from edgekd.cli.texts import check_unicode, read_lines
-    from edgekd.runtime import OnnxSession
+    from edgekd.runtime import session_for
     from edgekd.runtime.predict import predict_texts
 
     if texts and file:
@@ -40,7 +40,7 @@ def predict(
     if texts:
         check_unicode(texts)
     source = texts or read_lines(file)
-    session = OnnxSession(opened, threads)
+    session = session_for(opened, threads)
     session.load()
     task, calibration = opened.manifest.as_task, opened.manifest.calibration
     write = json_line if as_json else text_line

@@ -9,9 +9,8 @@ import numpy as np
 
 from edgekd.analysis.scores import probabilities
 from edgekd.explain.words import trim
-from edgekd.runtime import OnnxSession
-from edgekd.runtime.onnx_session import Encoded
-from edgekd.runtime.tokenization import open_tokenizer, pad_id
+from edgekd.runtime import session_for
+from edgekd.runtime.tokenization import open_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -57,13 +56,11 @@ class ExplainedModel:
         self.name = manifest.name
         self.task = manifest.as_task
         self.calibration = manifest.calibration
-        self._inputs = tuple(manifest.inputs)
         # Dynamic int8 scales a whole batch at once, so the other rows of a batch would change the answer.
         self._batch_size = 1 if manifest.precision == "int8" else BATCH_SIZE
-        self._session = OnnxSession(bundle, threads)
+        self._session = session_for(bundle, threads)
         self._session.load()
         self._tokenizer = open_tokenizer(bundle.tokenizer_path, manifest.max_length)
-        self._pad_id = pad_id(bundle.tokenizer_path)
 
     def encode(self, text: str) -> Tokens:
         """Tokenize a text exactly as the runtime does, with the characters that each token stands for."""
@@ -90,14 +87,8 @@ class ExplainedModel:
         return probabilities(self.task, self.logits(rows), self.calibration)
 
     def _infer(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        longest = max(1, *(len(row) for row in rows))
-        input_ids = np.full((len(rows), longest), self._pad_id, dtype=np.int64)
-        mask = np.zeros((len(rows), longest), dtype=np.int64)
-        for index, row in enumerate(rows):
-            input_ids[index, : len(row)] = row
-            mask[index, : len(row)] = 1
-        columns = {"input_ids": input_ids, "attention_mask": mask, "token_type_ids": np.zeros_like(mask)}
-        return self._session.infer(Encoded({name: columns[name] for name in self._inputs}, longest))
+        # All rows may be empty, and a graph need not take texts without any token.
+        return self._session.infer(self._session.pad(rows, min_length=1))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from edgekd.compress.graph import save, strip
 from edgekd.errors import InvalidArtifact
 
 if TYPE_CHECKING:
@@ -75,10 +76,9 @@ def export_onnx(model: PreTrainedModel, path: Path, *, opset: int) -> None:
             verbose=False,
         )
     graph = program.model_proto
-    del graph.graph.value_info[:]  # stale shapes, which make the quantizer fail
+    strip(graph)
     found = max(entry.version for entry in graph.opset_import if entry.domain in ("", "ai.onnx"))
     if found > opset:
         raise InvalidArtifact(f"The exported graph needs opset {found}, the target allows {opset}.")
     onnx.checker.check_model(graph)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save_model(graph, str(path))
+    save(graph, path)

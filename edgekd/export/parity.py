@@ -11,7 +11,7 @@ from edgekd.errors import InvalidArtifact
 from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from edgekd.config import ExportConfig
@@ -32,13 +32,13 @@ def graph_logits(model_path: Path, input_ids: Sequence[Sequence[int]], *, pad_to
     """Return the graph's logits, half of the texts one by one and half padded in pairs with a neighbour.
 
     Both shapes matter: batch 1 is what a board runs, and padding must not change an answer.
-    """
-    import onnxruntime as ort
 
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(str(model_path), options, providers=["CPUExecutionProvider"])
-    names = [entry.name for entry in session.get_inputs()]
+    Args:
+        model_path: an ONNX graph, or the ``.xml`` of an OpenVINO one.
+        input_ids: token ids of each text.
+        pad_token_id: of the tokenizer.
+    """
+    names, run = _opened_by_openvino(model_path) if model_path.suffix == ".xml" else _opened_by_onnxruntime(model_path)
     logits: list[Logits] = []
     position = 0
     while position < len(input_ids):
@@ -50,9 +50,29 @@ def graph_logits(model_path: Path, input_ids: Sequence[Sequence[int]], *, pad_to
             ids[i, : len(row)] = row
             mask[i, : len(row)] = 1
         feed = {"input_ids": ids, "attention_mask": mask}
-        logits.append(session.run(None, {name: feed[name] for name in names})[0])
+        logits.append(run({name: feed[name] for name in names}))
         position += len(rows)
     return np.concatenate(logits)
+
+
+def _opened_by_onnxruntime(model_path: Path) -> tuple[list[str], Callable[[dict[str, Logits]], Logits]]:
+    """Return the names of the inputs, and a function from inputs to logits."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    session = ort.InferenceSession(str(model_path), options, providers=["CPUExecutionProvider"])
+    return [entry.name for entry in session.get_inputs()], lambda feed: session.run(None, feed)[0]
+
+
+def _opened_by_openvino(model_path: Path) -> tuple[list[str], Callable[[dict[str, Logits]], Logits]]:
+    """Return the names of the inputs, and a function from inputs to logits."""
+    from edgekd.runtime.openvino_session import compile_graph
+
+    compiled = compile_graph(model_path, 1)
+    request = compiled.create_infer_request()
+    names = [port.get_any_name() for port in compiled.inputs]
+    return names, lambda feed: np.array(request.infer(feed, share_inputs=True)[0])
 
 
 def compare_logits(expected: Logits, actual: Logits, task: TaskKind) -> Parity:

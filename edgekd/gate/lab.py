@@ -46,6 +46,7 @@ def _fields(bundle: Bundle) -> ModelFields:
         "name": manifest.name,
         "path": str(bundle.folder.resolve()),
         "backend": manifest.runtime,
+        "graph": bundle.model_path.name,
         "inputs": manifest.inputs,
         "providers": manifest.providers,
         "max_length": manifest.max_length,

@@ -9,6 +9,7 @@ from edgekd.report import units
 
 if TYPE_CHECKING:
     from edgekd.devices import DeviceProfile, Int8
+    from edgekd.steps import Rung
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,14 @@ def _choices(profile: DeviceProfile) -> list[Line]:
         )
         for i, runtime in enumerate(profile.runtimes)
     ]
-    alternatives = [Line("int8, or", int8_text(other), other.reason) for other in profile.int8_alternatives]
+    ladder = [
+        Line("ladder" if i == 0 else "then", _rung_text(rung), rung.reason) for i, rung in enumerate(profile.ladder)
+    ]
     lines = [
         *runtimes,
         Line("threads", str(profile.threads), why.threads),
         Line("int8", int8_text(profile.int8), profile.int8.reason),
-        *alternatives,
+        *ladder,
         Line("ONNX opset", str(profile.opset), why.opset),
         Line("students", ", ".join(profile.students), why.students),
         Line("budgets", budgets_text(profile), why.budgets),
@@ -140,3 +143,10 @@ def data_sheet(profile: DeviceProfile) -> list[Section]:
         Section("Sources", [Line(source.fact, source.source) for source in profile.sources]),
     ]
     return [section for section in sections if section.lines]
+
+
+def _rung_text(rung: Rung) -> str:
+    """Return the name of a candidate, and for what and when it is tried."""
+    kinds = f" ({', '.join(rung.kinds)})" if rung.kinds else ""
+    when = "" if rung.when == "always" else ", if int8 loses"
+    return f"{rung.label}{kinds}{when}"

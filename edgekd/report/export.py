@@ -5,7 +5,9 @@ JSON keys, schema version 1:
     A section is one target on one machine with one task and set of texts: ``target``, ``task``, ``main_metric`` (the
     score that decides), ``heading``, ``statement``, ``headline``, ``reference`` (the row that speed-ups refer to),
     ``fronts`` (cost -> names on the Pareto front, cheapest first), ``gains`` (sentences), ``proofs`` (student ->
-    scores of its arms by seed, gains, verdict, words), ``decisions``, ``method``, ``machine``, ``notes``, ``rows``.
+    scores of its arms by seed, gains, verdict, words), ``decisions``, ``choice`` (a sentence, or empty), ``method``,
+    ``machine``, ``notes``, ``rows``.
+    A decision: the fields of :class:`edgekd.decisions.Decision`, seconds, bytes, shares; a ``null`` was not measured.
     A row: ``name``, ``variant``, ``role``, ``kind``, ``precision``, ``backend``, ``evidence``, ``session``,
     ``artifact``, ``artifact_hash``, ``metrics`` (the columns of the task), ``scores`` (all scores of the task, see
     docs/metrics.md), ``fidelity`` (against the teacher).
@@ -26,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from edgekd.tasks import MAIN_METRIC
 
 if TYPE_CHECKING:
+    from edgekd.decisions import Confirmation, Decision
     from edgekd.proof import Proof
     from edgekd.report.cells import Cell
     from edgekd.report.model import Report, Section
@@ -36,6 +39,10 @@ PROOF_FACTS = (
     *("kd_seeds", "kd_student_mean", "kd_control_mean", "kd_transfer_control_mean"),
     *("kd_more_data", "kd_more_data_low", "kd_more_data_high"),
     *("kd_softer_targets", "kd_softer_targets_low", "kd_softer_targets_high", "kd_verdict"),
+)
+DECISION_FACTS = (
+    *("target", "model", "variant", "base", "status", "kept", "evidence", "texts", "size_bytes", "base_size_bytes"),
+    *("p50_s", "p95_s", "peak_rss_bytes", "metric", "score", "proven", "why", "reason"),
 )
 FACTS = ("target", "variant", "role", "kind", "precision", "backend", "evidence")
 
@@ -88,6 +95,7 @@ def _section(section: Section) -> dict[str, Any]:
         "gains": section.gains,
         "proofs": {row.name: row.proof.model_dump(mode="json") for row in section.proofs},
         "decisions": [decision.model_dump(mode="json") for decision in section.decisions],
+        "choice": section.choice,
         "method": section.method,
         "machine": dict(section.machine),
         "notes": section.notes,
@@ -140,6 +148,35 @@ def to_csv(report: Report) -> str:
             tail = [row.summary.samples, texts, r.data_name, r.machine.fingerprint, r.session, task]
             writer.writerow([*facts, *numbers, *_proof_facts(r.proof), *tail])
     return out.getvalue()
+
+
+def to_decisions_csv(report: Report) -> str:
+    """Return one line per decision: what was tried, its numbers, and why it was kept or dropped."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    spans = [f"{prefix}{name}" for prefix in ("", "test_") for name in ("latency_ratio", "score_change")]
+    spread = [column for name in spans for column in (name, f"{name}_low", f"{name}_high")]
+    writer.writerow([*DECISION_FACTS, "steps", "size_ratio", *spread, "confirmed"])
+    for section in report.sections:
+        for decision in section.decisions:
+            facts = [_known(getattr(decision, name)) for name in DECISION_FACTS]
+            sides = (decision, decision.test)
+            numbers = [
+                value for side in sides for value in (*_span(side, "latency_ratio"), *_span(side, "score_change"))
+            ]
+            confirmed = decision.test.confirmed if decision.test else None
+            steps = " ".join(decision.steps)
+            writer.writerow([*facts, steps, _known(decision.size_ratio), *numbers, _known(confirmed)])
+    return out.getvalue()
+
+
+def _span(side: Decision | Confirmation | None, name: str) -> tuple[Any, Any, Any]:
+    found = getattr(side, name, None)
+    return ("", "", "") if found is None else (found.value, _known(found.low), _known(found.high))
+
+
+def _known(value: Any) -> Any:
+    return "" if value is None else value
 
 
 def _values(cell: Cell | None) -> tuple[float | None, float | None, float | None]:

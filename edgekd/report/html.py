@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from edgekd.errors import MissingExtra
 from edgekd.report import charts
 from edgekd.report.evidence import LEGEND
+from edgekd.report.ladders import KEY as LADDER_KEY
+from edgekd.report.ladders import TITLE as LADDER_TITLE
+from edgekd.report.ladders import verdict
 from edgekd.report.proofs import HEADINGS, KEY, TITLE
 
 if TYPE_CHECKING:
@@ -114,5 +117,8 @@ def to_html(report: Report, drawn: dict[str, list[Picture]]) -> str:
         proof_title=TITLE,
         proof_headings=HEADINGS,
         proof_key=KEY,
+        ladder_title=LADDER_TITLE,
+        ladder_key=LADDER_KEY,
+        verdict=verdict,
         facts=[(key, str(value)) for key, value in report.run.items() if key != "commands"],
     )

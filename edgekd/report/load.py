@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from edgekd.results import BenchResult
 
 
+LADDER_FOLDER = "ladder"  # results on validation texts, from which the decisions were made
+
+
 def result_files(paths: Sequence[Path]) -> list[Path]:
     """Return the result files named by paths: files as they are, folders searched at any depth.
+
+    A folder named ``ladder`` is searched only when it is given itself: its results are of other texts.
 
     Raises:
         DataError: when a path does not exist or a folder holds no result.
@@ -25,7 +30,11 @@ def result_files(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(path.rglob(f"*{RESULT_SUFFIX}"))
+            inside = sorted(
+                file
+                for file in path.rglob(f"*{RESULT_SUFFIX}")
+                if LADDER_FOLDER not in file.relative_to(path).parts[:-1]
+            )
             if not inside:
                 raise DataError(
                     f"Folder '{path}' holds no result file (*{RESULT_SUFFIX}).",

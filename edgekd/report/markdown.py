@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgekd.report.evidence import LEGEND
+from edgekd.report.ladders import KEY as LADDER_KEY
+from edgekd.report.ladders import TITLE as LADDER_TITLE
+from edgekd.report.ladders import verdict
 from edgekd.report.proofs import HEADINGS as PROOF_HEADINGS
 from edgekd.report.proofs import KEY as PROOF_KEY
 from edgekd.report.proofs import TITLE
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from edgekd.decisions import Decision
     from edgekd.report.cells import Cell
+    from edgekd.report.ladders import Ladder
     from edgekd.report.model import Report, Section
     from edgekd.report.table import Row
 
@@ -88,12 +92,40 @@ def _bullets(sentences: Sequence[str], otherwise: str) -> list[str]:
 
 
 def _decision(decision: Decision) -> str:
-    verdict = "kept" if decision.kept else "dropped"
-    return f"**{verdict}** {escape(decision.variant)}: {escape(decision.reason)} ({escape(decision.evidence)})"
+    told = f"{escape(decision.variant)}: {escape(decision.reason)} ({escape(decision.evidence)})"
+    return f"**{verdict(decision)}** {told}"
+
+
+def _ladder(ladder: Ladder) -> list[str]:
+    """Write the candidates of one model."""
+    test = ["on test"] if ladder.was_tested else []
+    headings = ["candidate", *(escape(heading) for heading in ladder.headings), "verdict", *test, "evidence", "reason"]
+    align = ["---", *["---:"] * len(ladder.headings), "---", *["---"] * len(test), "---", "---"]
+    lines = []
+    for row in ladder.rows:
+        numbers = [escape(cell_text(cell)) for cell in row.cells]
+        told = f"**{row.verdict}**" if row.decision.kept else row.verdict
+        tested = [row.on_test] if test else []
+        reason = escape(" ".join(row.sentences))
+        lines.append(
+            _row([escape(row.decision.variant), *numbers, told, *tested, escape(row.decision.evidence), reason])
+        )
+    return [f"#### {escape(ladder.model)}", "", _row(headings), _row(align), *lines, ""]
+
+
+def _decisions(section: Section) -> list[str]:
+    """Write the choice, what was tried for each model, and what older runs decided."""
+    if not section.decisions:
+        return ["No decision was recorded with these results."]
+    lines = [f"**{escape(section.choice)}**", ""] if section.choice else []
+    for ladder in section.ladders:
+        lines += _ladder(ladder)
+    if section.ladders:
+        lines += [LADDER_KEY, ""]
+    return lines + [f"- {_decision(decision)}" for decision in section.other_decisions]
 
 
 def _section(section: Section, pictures: Sequence[tuple[str, str]]) -> list[str]:
-    decisions = [_decision(d) for d in section.decisions]
     where = escape(section.statement)
     lines = [f"## {escape(section.heading)}", "", where if section.on_target else f"> **{where}**", ""]
     lines += [f"**{escape(section.headline[0])}**", ""]
@@ -103,8 +135,7 @@ def _section(section: Section, pictures: Sequence[tuple[str, str]]) -> list[str]
     lines += ["", *_table(section), "", f"### {TITLE}", ""]
     lines += _bullets([escape(s) for s in section.gains], "No control was trained, so the gain is unknown.")
     lines += _proofs(section)
-    lines += ["", "### What was kept and what was dropped", ""]
-    lines += _bullets(decisions, "No decision was recorded with these results.")
+    lines += ["", f"### {LADDER_TITLE}", "", *_decisions(section)]
     if section.notes:
         lines += ["", "### Notes", "", *_bullets([escape(note) for note in section.notes], "")]
     lines += ["", "### How it was measured", "", *_bullets([escape(s) for s in section.method], "")]

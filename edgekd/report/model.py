@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgekd.analysis.bootstrap import RESAMPLES
 from edgekd.errors import DataError
 from edgekd.report.evidence import statement
+from edgekd.report.ladders import Ladder, choice_of, choice_words, ladders, other_decisions
 from edgekd.report.method import machine_facts, method_sentences
 from edgekd.report.proofs import ProofRow, gains, proof_rows
 from edgekd.report.table import Table, build_table
@@ -36,7 +37,10 @@ class Section:
     fronts: dict[str, list[str]]  # cost column -> names of the rows on the front, cheapest first
     gains: list[str]  # did the teacher help? a sentence or more for each student
     proofs: list[ProofRow]
-    decisions: list[Decision]
+    decisions: list[Decision]  # all of them
+    choice: str  # among all models: which variant and why; empty when none was recorded
+    ladders: list[Ladder]
+    other_decisions: list[Decision]  # those in no ladder
     method: list[str]
     machine: list[tuple[str, str]]
     notes: list[str]
@@ -137,6 +141,9 @@ def _section(
         gains=gains(table),
         proofs=proof_rows(table),
         decisions=mine,
+        choice=choice_words(choice) if (choice := choice_of(mine)) else "",
+        ladders=ladders(mine),
+        other_decisions=other_decisions(mine),
         method=method_sentences(group),
         machine=machine_facts(group[0].machine, group),
         notes=notes,

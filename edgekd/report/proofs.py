@@ -10,7 +10,7 @@ from edgekd.report import units
 from edgekd.report.cells import CORRELATIONS, change_interval, change_text, score_interval, score_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from edgekd.proof import Gain, Proof
     from edgekd.report.table import Row, Table
@@ -44,7 +44,10 @@ class ProofRow:
 
 
 def proofs_of(table: Table) -> dict[str, Row]:
-    """Return the row that speaks for each student whose control was trained: fp32 where there is one."""
+    """Return the row that speaks for each student whose control was trained: fp32 where there is one.
+
+    Compressed forms of a student carry its proof ("cnn-vocab-int8" that of "cnn"), which is told once.
+    """
     best: dict[str, Row] = {}
     for row in table.rows:
         proof = row.result.proof
@@ -53,7 +56,11 @@ def proofs_of(table: Table) -> dict[str, Row]:
         name = row.result.variant.removesuffix(f"-{row.result.precision}")
         if name not in best or row.result.precision == "fp32":
             best[name] = row
-    return dict(sorted(best.items()))
+    return {name: row for name, row in sorted(best.items()) if not _is_form_of_another(name, row, best)}
+
+
+def _is_form_of_another(name: str, row: Row, rows: Mapping[str, Row]) -> bool:
+    return any(name.startswith(f"{other}-") and row.result.proof == found.result.proof for other, found in rows.items())
 
 
 def proof_rows(table: Table) -> list[ProofRow]:

@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from edgekd.report.ladder_terminal import render_decisions
 from edgekd.report.proofs import TITLE, over_seeds
 from edgekd.tasks import TaskKind
 
@@ -120,7 +121,7 @@ def render_terminal(report: Report) -> list[RenderableType]:
         if section.gains:
             parts.append(Text(TITLE, style="bold"))
         parts += [Text(sentence) for sentence in [*section.gains, *over_seeds(section.proofs)]]
-        parts += [Text(f"Dropped {d.variant}: {d.reason}") for d in section.decisions if not d.kept]
+        parts += render_decisions(section.decisions)
         parts.append(Text(_small_print(section), style="dim"))
         parts.append(Text(""))
     return parts

@@ -161,6 +161,11 @@ def ratio_interval(value: float, low: float, high: float) -> str:
     return f"{low:,.{decimals}f} to {high:,.{decimals}f}"
 
 
+def factor(value: float) -> str:
+    """Write a factor of sizes or latencies with two decimals, small ones with two digits."""
+    return f"{value:.2f}x" if value >= 0.095 else f"{value:.2g}x"
+
+
 def frequency(value_hz: float) -> str:
     """Write a clock rate in GHz."""
     return f"{value_hz / 1e9:.3g} GHz"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgekd.artifacts import write_json_atomic, write_text_atomic
 from edgekd.errors import MissingExtra, unknown_name
-from edgekd.report.export import to_csv, to_json_value
+from edgekd.report.export import to_csv, to_decisions_csv, to_json_value
 from edgekd.report.html import pictures, to_html
 from edgekd.report.markdown import to_markdown
 
@@ -41,7 +41,7 @@ def check_formats(formats: Sequence[str]) -> None:
 
 
 def write_report(report: Report, folder: Path, formats: Sequence[str] = FORMATS) -> Written:
-    """Write ``report.html``, ``report.md`` with its pictures, ``report.csv`` and ``report.json``.
+    """Write ``report.html``, ``report.md`` with its pictures, ``report.csv``, ``report.json`` and ``decisions.csv``.
 
     HTML and pictures need the ``report`` extra; without it they are left out and the reason is returned.
 
@@ -56,6 +56,9 @@ def write_report(report: Report, folder: Path, formats: Sequence[str] = FORMATS)
     if "csv" in formats:
         write_text_atomic(folder / "report.csv", to_csv(report))
         written.files.append(folder / "report.csv")
+        if any(section.decisions for section in report.sections):
+            write_text_atomic(folder / "decisions.csv", to_decisions_csv(report))
+            written.files.append(folder / "decisions.csv")
     drawn = _draw(report, written) if {"html", "md"} & set(formats) else {}
     if "md" in formats:
         _write_markdown(report, folder, drawn, written)

@@ -1,68 +1,21 @@
-"""A bundle behind the Session protocol: ``tokenizers`` and ONNX Runtime.
-
-The hot path is as short as Python allows, because it is part of the latency of a model that answers in
-microseconds: for a single text one small array is made, masks come from a table by length.
-"""
+"""A bundle behind the Session protocol: ``tokenizers`` and ONNX Runtime."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from edgekd.errors import InvalidArtifact
-from edgekd.runtime.tokenization import open_encoder, pad_id
+from edgekd.runtime.text_session import TextSession
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
+    import numpy as np
     from numpy.typing import NDArray
 
     from edgekd.bundle import Bundle
-    from edgekd.runtime.tokenization import TextEncoder
-
-WARM_UP_CALLS = 50
-KNOWN_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+    from edgekd.runtime.text_session import Encoded, RuntimeModel
 
 
-@dataclass(frozen=True)
-class OnnxModel:
-    """What a session needs of a bundle. Made of plain types, so that a measuring process stays small."""
-
-    name: str
-    model_path: Path
-    tokenizer_path: Path
-    inputs: tuple[str, ...]
-    providers: tuple[str, ...]
-    max_length: int
-
-    @classmethod
-    def of(cls, bundle: Bundle) -> OnnxModel:
-        """Take it from a bundle."""
-        manifest = bundle.manifest
-        return cls(
-            name=manifest.name,
-            model_path=bundle.model_path,
-            tokenizer_path=bundle.tokenizer_path,
-            inputs=tuple(manifest.inputs),
-            providers=tuple(manifest.providers),
-            max_length=manifest.max_length,
-        )
-
-
-class Encoded:
-    """Inputs of the graph by name, and the number of tokens of the longest row."""
-
-    __slots__ = ("feed", "tokens")
-
-    def __init__(self, feed: dict[str, NDArray[np.int64]], tokens: int) -> None:
-        self.feed = feed
-        self.tokens = tokens
-
-
-class OnnxSession:
+class OnnxSession(TextSession):
     """Runs a bundle with ONNX Runtime.
 
     Args:
@@ -71,94 +24,29 @@ class OnnxSession:
         cached: look words up in a cache where that gives the same ids.
     """
 
-    def __init__(self, bundle: Bundle | OnnxModel, threads: int, *, cached: bool = True) -> None:
-        self._model = bundle if isinstance(bundle, OnnxModel) else OnnxModel.of(bundle)
-        self.name = self._model.name
-        self.providers: list[str] = []  # those in use, known after load()
-        self._threads = threads
-        self._cached = cached
-        self._encoder: TextEncoder
+    def __init__(self, bundle: Bundle | RuntimeModel, threads: int, *, cached: bool = True) -> None:
+        super().__init__(bundle, threads, cached=cached)
         self._run: Any
         self._output: list[str]
-        self._pad_id = 0
-        self._others: list[dict[str, NDArray[np.int64]]] = []
 
-    def load(self) -> None:
-        """Open tokenizer and graph.
-
-        Raises:
-            InvalidArtifact: when one of them cannot be read, or the graph's inputs are not the manifest's.
-        """
-        model = self._model
-        self._encoder = open_encoder(model.tokenizer_path, model.max_length, cached=self._cached)
-        self._pad_id = pad_id(model.tokenizer_path)
-        session = _open_graph(model, self._threads)
-        self._check_inputs([node.name for node in session.get_inputs()])
-        self.providers = list(session.get_providers())
-        self._run = session.run
-        self._output = [session.get_outputs()[0].name]
-        self._others = [self._other_inputs(length) for length in range(model.max_length + 1)]
-
-    def encode(self, texts: Sequence[str]) -> Encoded:
-        """Tokenize texts; a batch is padded to its longest row."""
-        if len(texts) == 1:
-            ids = self._encoder.ids(texts[0])
-            tokens = len(ids)
-            feed = self._others[tokens].copy()
-            feed["input_ids"] = np.array([ids], dtype=np.int64)
-            return Encoded(feed, tokens)
-        return self._encode_batch(texts)
+    @staticmethod
+    def import_libraries() -> None:
+        """Import ONNX Runtime, which is part of the base install."""
+        import onnxruntime  # noqa: F401
 
     def infer(self, inputs: Encoded) -> NDArray[np.float32]:
         """Run the graph: logits of shape ``(texts, labels)``."""
         return self._run(self._output, inputs.feed)[0]  # type: ignore[no-any-return]
 
-    def run(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Text in, logits out."""
-        return self.infer(self.encode(texts))
-
-    def warm_up(self, texts: Sequence[str]) -> None:
-        """Run the first 50 texts and learn the words of all."""
-        for text in texts[:WARM_UP_CALLS]:
-            self.run([text])
-        self.learn_words(texts)
-
-    def learn_words(self, texts: Sequence[str]) -> None:
-        """Fill the cache as traffic would; what it knows then is its warm state."""
-        for text in texts:
-            self._encoder.ids(text)
-        self._encoder.mark()
-
-    def begin_pass(self) -> None:
-        """Return the cache to its warm state, so that no text is known because it was measured before."""
-        self._encoder.reset()
-
-    def _other_inputs(self, length: int) -> dict[str, NDArray[np.int64]]:
-        values = {"attention_mask": np.ones, "token_type_ids": np.zeros}
-        return {n: make((1, length), np.int64) for n, make in values.items() if n in self._model.inputs}
-
-    def _encode_batch(self, texts: Sequence[str]) -> Encoded:
-        rows = [self._encoder.ids(text) for text in texts]
-        longest = max((len(row) for row in rows), default=0)
-        input_ids = np.full((len(rows), longest), self._pad_id, dtype=np.int64)
-        mask = np.zeros((len(rows), longest), dtype=np.int64)
-        for index, row in enumerate(rows):
-            input_ids[index, : len(row)] = row
-            mask[index, : len(row)] = 1
-        columns = {"input_ids": input_ids, "attention_mask": mask, "token_type_ids": np.zeros_like(mask)}
-        return Encoded({name: columns[name] for name in self._model.inputs}, longest)
-
-    def _check_inputs(self, found: list[str]) -> None:
-        wanted = list(self._model.inputs)
-        if sorted(found) != sorted(wanted) or "input_ids" not in wanted or not set(wanted) <= {*KNOWN_INPUTS}:
-            raise InvalidArtifact(
-                f"The graph of '{self.name}' takes {found}, its manifest says {wanted}; input_ids is needed, "
-                f"and {', '.join(KNOWN_INPUTS)} are known.",
-                hint="Rebuild the bundle with 'edgekd distill'.",
-            )
+    def _open_graph(self) -> list[str]:
+        session = _open_graph(self._model, self._threads)
+        self.providers = list(session.get_providers())
+        self._run = session.run
+        self._output = [session.get_outputs()[0].name]
+        return [node.name for node in session.get_inputs()]
 
 
-def _open_graph(model: OnnxModel, threads: int) -> Any:
+def _open_graph(model: RuntimeModel, threads: int) -> Any:
     """Return an ``onnxruntime.InferenceSession``.
 
     Raises:

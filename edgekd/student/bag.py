@@ -11,7 +11,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from edgekd.student.base import STUDENTS, task_fields, task_loss, token_fields
 from edgekd.student.embeddings import check_factor, fitted_shape, init_small_weights, start_embeddings, widening
-from edgekd.student.ngrams import hashed_ngrams
+from edgekd.student.ngrams import hashed_ids, hashed_ngrams, ids_to_hash
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -31,6 +31,8 @@ class BagConfig(PreTrainedConfig):
     hidden_dim: int = 128
     ngrams: int = 1
     buckets: int = 16_384
+    hashed_vocab: int | None = None
+    """Tokens of the vocabulary whose ids n-grams hash; its own if not given."""
     dropout: float = 0.1
     pad_token_id: int | None = 0
 
@@ -44,8 +46,10 @@ class BagForSequenceClassification(PreTrainedModel):
     """
 
     config_class = BagConfig
+    hashed_ids: torch.Tensor | None
     base_model_prefix = "bag"
     main_input_name = "input_ids"
+    token_tables = ("token_weight",)  # tables with a row a token, besides the input embeddings
 
     def __init__(self, config: BagConfig) -> None:
         super().__init__(config)
@@ -53,6 +57,7 @@ class BagForSequenceClassification(PreTrainedModel):
         self.widen = widening(config.factor_dim, config.embedding_dim)
         self.token_weight = nn.Embedding(config.vocab_size, 1)
         self.ngram_embeddings = nn.Embedding(config.buckets, config.embedding_dim) if config.ngrams > 1 else None
+        self.register_buffer("hashed_ids", hashed_ids(config.vocab_size, config.hashed_vocab))
         self.dropout = nn.Dropout(config.dropout)
         self.hidden = nn.Linear(config.embedding_dim, config.hidden_dim)
         self.classifier = nn.Linear(config.hidden_dim, config.num_labels)
@@ -70,7 +75,8 @@ class BagForSequenceClassification(PreTrainedModel):
     def _ngram_mean(self, table: nn.Embedding, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Return the mean vector of the text's n-grams, 0 when it has none: ``(batch, embedding_dim)``."""
         mask = attention_mask.to(self.classifier.weight.dtype)
-        grams = hashed_ngrams(input_ids, mask, self.config.ngrams, self.config.buckets)
+        ids = ids_to_hash(input_ids, self.hashed_ids)
+        grams = hashed_ngrams(ids, mask, self.config.ngrams, self.config.buckets)
         rows = torch.cat([bucket for bucket, _ in grams], dim=1)
         counts = torch.cat([counted for _, counted in grams], dim=1)
         share = counts / counts.sum(dim=1, keepdim=True).clamp_min(1)

@@ -29,10 +29,15 @@ class CnnConfig(PreTrainedConfig):
     vocab_size: int = 30522
     embedding_dim: int = 128
     factor_dim: int | None = None
-    filters: int = 96
+    filters: int | list[int] = 96  # of every width, or of each
     widths: list[int] = field(default_factory=lambda: [2, 3, 4])
     dropout: float = 0.2
     pad_token_id: int | None = 0
+
+    @property
+    def filters_by_width(self) -> list[int]:
+        """How many filters each of ``widths`` has."""
+        return self.filters if isinstance(self.filters, list) else [self.filters] * len(self.widths)
 
 
 class CnnForSequenceClassification(PreTrainedModel):
@@ -48,10 +53,11 @@ class CnnForSequenceClassification(PreTrainedModel):
         self.widen = widening(config.factor_dim, config.embedding_dim)
         self.pads = [nn.ConstantPad1d(((width - 1) // 2, width // 2), 0.0) for width in config.widths]
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(config.embedding_dim, config.filters, width) for width in config.widths
+            nn.Conv1d(config.embedding_dim, filters, width)
+            for filters, width in zip(config.filters_by_width, config.widths, strict=True)
         )
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(config.filters * len(config.widths), config.num_labels)
+        self.classifier = nn.Linear(sum(config.filters_by_width), config.num_labels)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:

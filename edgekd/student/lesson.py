@@ -101,6 +101,14 @@ class Lesson:
         object.__setattr__(other, "config", config)  # the dataclass is frozen, and nobody has seen the copy yet
         return other
 
+    def with_tokenizer(self, tokenizer: PreTrainedTokenizerFast) -> Lesson:
+        """Return the same material for a model whose tokens are others."""
+        other = copy.copy(self)
+        for name in ("_train_ids", "transfer_ids"):
+            other.__dict__.pop(name, None)
+        other.__dict__["tokenizer"] = tokenizer
+        return other
+
     def validation(self, columns: slice | None = None) -> ValidationTexts:
         """Return what decides which weights are kept; ``columns`` are the outputs of this lesson's task."""
         examples = self.data.validation
@@ -120,6 +128,16 @@ class Lesson:
         if arm is Arm.TRANSFER_CONTROL:
             return self._texts(ids, [*truth, *choose(self.data.task, said, self.labeller_calibration)])
         return self._texts(ids, [*truth, *[None] * len(said)], np.concatenate([self.transfer.train_logits, said]))
+
+    def sample(self, count: int, seed: int) -> EncodedTexts:
+        """Return some of the texts of the distilled arm, as often as needed, with what the teacher said of each."""
+        rng = np.random.default_rng(seed)
+        known, total = len(self._train_ids), len(self._train_ids) + len(self.transfer_rows)
+        rows = np.concatenate([rng.permutation(total) for _ in range(-(-count // total))])[:count]
+        ids = [self._train_ids[row] if row < known else self.transfer_ids[row - known] for row in rows]
+        targets = [self.data.train.targets[row] if row < known else None for row in rows]
+        said = np.concatenate([self.transfer.train_logits, self.transfer.logits[self.transfer_rows]])
+        return self._texts(ids, targets, said[rows])
 
     def with_choices(self, rows: Sequence[int], choices: Sequence[Target]) -> EncodedTexts:
         """Return the training texts with their true labels and some transfer texts with given ones."""

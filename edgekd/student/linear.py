@@ -11,7 +11,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from edgekd.student.base import STUDENTS, classifier_of, task_fields, task_loss, token_fields
-from edgekd.student.ngrams import hashed_ngrams
+from edgekd.student.ngrams import hashed_ids, hashed_ngrams, ids_to_hash
 from edgekd.student.sizes import check_fields, shape_of
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class LinearConfig(PreTrainedConfig):
     vocab_size: int = 30522
     ngrams: int = 2
     buckets: int = 131_072
+    hashed_vocab: int | None = None
+    """Tokens of the vocabulary whose ids n-grams hash; its own if not given."""
     dropout: float = 0.1
     pad_token_id: int | None = 0
 
@@ -48,6 +50,7 @@ class LinearForSequenceClassification(PreTrainedModel):
     """
 
     config_class = LinearConfig
+    hashed_ids: torch.Tensor | None
     base_model_prefix = "linear"
     main_input_name = "input_ids"
 
@@ -55,6 +58,7 @@ class LinearForSequenceClassification(PreTrainedModel):
         super().__init__(config)
         rows = config.vocab_size + (config.buckets if config.ngrams > 1 else 0)
         self.weights = nn.Embedding(rows, config.num_labels)
+        self.register_buffer("hashed_ids", hashed_ids(config.vocab_size, config.hashed_vocab))
         self.bias = nn.Parameter(torch.zeros(config.num_labels))
         self.dropout = nn.Dropout(config.dropout)
         self.post_init()
@@ -75,7 +79,7 @@ class LinearForSequenceClassification(PreTrainedModel):
         """
         config = self.config
         counts = attention_mask.to(self.bias.dtype)
-        grams = hashed_ngrams(input_ids, counts, config.ngrams, config.buckets)
+        grams = hashed_ngrams(ids_to_hash(input_ids, self.hashed_ids), counts, config.ngrams, config.buckets)
         if not grams:
             return input_ids, counts
         rows = torch.cat([input_ids, *(bucket + config.vocab_size for bucket, _ in grams)], dim=1)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import torch
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 
 # A polynomial hash modulo a Mersenne prime: each step stays below 2^31 * 2^31 = 2^62, so int64 cannot overflow.
 _PRIME = 2**31 - 1
@@ -37,3 +35,22 @@ def hashed_ngrams(
         mask = mask[:, :-1] * attention_mask[:, n - 1 :]
         grams.append((code % buckets, mask))
     return grams
+
+
+def hashed_ids(vocab_size: int, hashed_vocab: int | None) -> torch.Tensor | None:
+    """Return a table from token ids to the numbers that n-grams hash instead: int32 ``(vocab_size, 1)``.
+
+    The bucket of an n-gram depends on the numbers of its tokens. A model whose vocabulary shrank therefore remembers
+    the ids of the vocabulary that it was trained with, of size ``hashed_vocab``. The values come from its weights
+    file; int32 is half the bytes of int64.
+
+    Returns:
+        The table, or None when the ids themselves are hashed.
+    """
+    return None if hashed_vocab is None else torch.arange(vocab_size, dtype=torch.int32).unsqueeze(1)
+
+
+def ids_to_hash(input_ids: torch.Tensor, table: torch.Tensor | None) -> torch.Tensor:
+    """Return the numbers that n-grams hash, int64 ``(batch, sequence)``; the ids themselves without a table."""
+    # A lookup of rows becomes one Gather in ONNX; table[input_ids] would become GatherND.
+    return input_ids if table is None else F.embedding(input_ids, table).squeeze(-1).long()

@@ -36,10 +36,15 @@ class BiLstmConfig(PreTrainedConfig):
     vocab_size: int = 30522
     embedding_dim: int = 128
     factor_dim: int | None = None
-    hidden_dim: int = 128
+    hidden_dim: int | list[int] = 128  # units of a direction: of every layer, or of each
     layers: int = 1
     dropout: float = 0.1
     pad_token_id: int | None = 0
+
+    @property
+    def hidden_dims(self) -> list[int]:
+        """How many units each direction of each layer has."""
+        return self.hidden_dim if isinstance(self.hidden_dim, list) else [self.hidden_dim] * self.layers
 
 
 class BiGruConfig(BiLstmConfig):
@@ -131,12 +136,13 @@ class _RecurrentForSequenceClassification(PreTrainedModel):
         super().__init__(config)
         self.embeddings = nn.Embedding(config.vocab_size, config.factor_dim or config.embedding_dim)
         self.widen = widening(config.factor_dim, config.embedding_dim)
+        units = config.hidden_dims
+        inputs = [config.embedding_dim, *(2 * count for count in units[:-1])]
         self.layers = nn.ModuleList(
-            BidirectionalLayer(config.cell, 2 * config.hidden_dim if layer else config.embedding_dim, config.hidden_dim)
-            for layer in range(config.layers)
+            BidirectionalLayer(config.cell, read, count) for read, count in zip(inputs, units, strict=True)
         )
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(2 * config.hidden_dim, config.num_labels)
+        self.classifier = nn.Linear(2 * units[-1], config.num_labels)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:

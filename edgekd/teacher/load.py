@@ -102,17 +102,20 @@ def load_for_training(config: TeacherConfig, task: Task, progress: Progress) -> 
     """Open an encoder with a fresh classification head for the task's labels."""
     source = resolve_model(config.model, progress)
     torch.manual_seed(config.seed)
-    model = _from_hub(
+    options = {
+        "num_labels": task.num_outputs,
+        "id2label": dict(enumerate(task.labels)),
+        "label2id": {label: index for index, label in enumerate(task.labels)},
+        "problem_type": PROBLEM_TYPES[task.kind],
+        "trust_remote_code": config.trust_remote_code,
+        "attn_implementation": "sdpa",
+    }
+    model = _open_pruned(source, fresh_head=True, **options) or _from_hub(
         AutoModelForSequenceClassification.from_pretrained,
         source,
-        num_labels=task.num_outputs,
-        id2label=dict(enumerate(task.labels)),
-        label2id={label: index for index, label in enumerate(task.labels)},
-        problem_type=PROBLEM_TYPES[task.kind],
         ignore_mismatched_sizes=True,
         use_safetensors=True,
-        trust_remote_code=config.trust_remote_code,
-        attn_implementation="sdpa",
+        **options,
     )
     tokenizer = load_tokenizer(source)
     return Teacher(model, tokenizer, _checked_length(config.max_length, model.config))
@@ -128,13 +131,21 @@ def load_classifier(folder: str | Path, max_length: int, progress: Progress) -> 
             f"'{folder}' is not a text classifier (architecture: {', '.join(architectures) or 'unknown'}).",
             hint="Fine-tune it first: edgekd teach --model ... --out FOLDER",
         )
-    model = _from_hub(
+    model = _open_pruned(source) or _from_hub(
         AutoModelForSequenceClassification.from_pretrained,
         source,
         use_safetensors=True,
         trust_remote_code=False,
     )
     return Teacher(model.eval(), load_tokenizer(source), _checked_length(max_length, model.config))
+
+
+def _open_pruned(source: str, *, fresh_head: bool = False, **options: Any) -> PreTrainedModel | None:
+    """Open a model that lost single heads or neurons, whose shape transformers cannot know; None for any other."""
+    from edgekd.compress.prune.shape import is_recorded, open_pruned  # only here, because pruning opens teachers too
+
+    config = _from_hub(AutoConfig.from_pretrained, source, **({"trust_remote_code": False} | options))
+    return open_pruned(source, config, fresh_head=fresh_head) if is_recorded(config) else None
 
 
 def _checked_length(max_length: int, config: Any) -> int:

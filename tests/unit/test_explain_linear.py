@@ -155,15 +155,13 @@ def test_each_label_of_many_is_exact_too(linears, tmp_path):
 
 def test_an_int8_bundle_is_exact_too(linears, tmp_path):
     """Only the table of rows is quantized; rows are still added up."""
-    from edgekd.compress.quantize import quantize_dynamic_int8
+    from edgekd.compress.int8 import dynamic_int8
     from edgekd.devices import Int8
 
     bundle = linears[1][0].bundle
     folder = shutil.copytree(bundle.folder, tmp_path / "int8")
     (folder / "model.onnx").unlink()
-    quantize_dynamic_int8(
-        bundle.model_path, folder / "model.onnx", Int8(activation="uint8", weight="int8", reason="test")
-    )
+    dynamic_int8(bundle.model_path, folder / "model.onnx", Int8(activation="uint8", weight="int8", reason="test"))
     model = ExplainedModel(write_manifest(folder, bundle.manifest.model_copy(update={"precision": "int8"})))
     [part] = Explainer(model).explain(TEXTS[2], "positive").explanations[0].models
     assert part.method is Method.ADDITIVE

@@ -21,8 +21,9 @@ from edgekd.analysis.paired import (
     trimmed_means,
     unpaired_change,
 )
-from edgekd.analysis.paired_quality import accuracy_change, macro_f1_change
+from edgekd.analysis.paired_quality import accuracy_change, score_change
 from edgekd.analysis.quality import macro_f1
+from edgekd.tasks import Task, TaskKind
 
 
 def simulate(ratio, *, processes=4, rounds=20, calls=10, noise=0.1, layout=0.0, seed=0):
@@ -143,7 +144,8 @@ def test_quality_changes_are_differences_of_the_plain_scores(columns):
     hits = [sum(t == p for t, p in zip(targets, side, strict=True)) for side in (before, after)]
     assert accuracy.value == pytest.approx((hits[1] - hits[0]) / len(targets))
     labels = ["a", "b", "c"]
-    f1 = macro_f1_change(labels, targets, before, after, resamples=50)
+    task = Task(TaskKind.SINGLE_LABEL, tuple(labels))
+    f1 = score_change(task, targets, before, after, "macro_f1", resamples=50)
     assert f1.value == pytest.approx(macro_f1(labels, targets, after) - macro_f1(labels, targets, before))
     for change in (accuracy, f1):
         assert -1 <= change.low <= change.value <= change.high <= 1
@@ -155,6 +157,7 @@ def test_the_interval_of_macro_f1_shrinks_with_more_texts():
     for n in (50, 500, 5000):
         targets = rng.integers(0, 2, n)
         before, after = (np.where(rng.random(n) < 0.8, targets, 1 - targets) for _ in range(2))
-        change = macro_f1_change(["a", "b"], targets.tolist(), before.tolist(), after.tolist())
+        columns = (targets.tolist(), before.tolist(), after.tolist())
+        change = score_change(Task(TaskKind.SINGLE_LABEL, ("a", "b")), *columns, "macro_f1")
         widths.append(change.high - change.low)
     assert all(2 < one / other < 5 for one, other in pairwise(widths))

@@ -32,7 +32,8 @@ TRAINING_ONLY = {"torch", "transformers", "datasets", "onnx", "optimum", "accele
 LAYERS = [
     {"cli", "__main__"},
     {"search"},
-    {"pipeline", "measure", "publish", "labelling", "arms", "desk", "feasible"},
+    {"pipeline", "measure", "publish", "labelling", "arms", "desk", "feasible"}
+    | {"compression", "graphs", "ladder", "sessions", "exported", "judging", "single"},
     {"gate"},
     {"explain"},
     {"report"},

@@ -247,3 +247,14 @@ def test_labels_stay_inside(x, y):
     [label] = place([Spot(x, y, "transformer-int8")], width=400, height=280, font_size=12)
     assert label.box.left >= 0
     assert label.box.right <= 400
+
+
+def test_results_of_a_ladder_are_left_out_unless_their_folder_is_given(tmp_path):
+    from edgekd.report.load import result_files
+    from edgekd.results import save_result
+
+    for folder in ("results/cpu", "results/cpu/ladder/cnn"):
+        save_result(make_result(), tmp_path / folder / "cnn-int8.result.json")
+    assert result_files([tmp_path]) == [tmp_path / "results" / "cpu" / "cnn-int8.result.json"]
+    ladder = tmp_path / "results" / "cpu" / "ladder"
+    assert result_files([ladder]) == [ladder / "cnn" / "cnn-int8.result.json"]

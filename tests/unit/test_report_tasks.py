@@ -10,7 +10,6 @@ import pytest
 from rich.console import Console
 
 from edgekd.analysis.compare import compare_sets
-from edgekd.analysis.decide import decide
 from edgekd.errors import Incomparable
 from edgekd.report.comparison import render_comparison
 from edgekd.report.export import to_csv, to_json_value
@@ -220,20 +219,3 @@ def test_an_error_that_was_zero_changes_in_the_units_of_the_data():
 def test_results_of_different_tasks_are_not_compared():
     with pytest.raises(Incomparable, match="the task differs: multi-label and regression"):
         compare_sets([make_task_session(OTHERS[0])[1]], [make_task_session(OTHERS[1])[1]])
-
-
-@pytest.mark.parametrize(
-    ("task", "lost", "words"),
-    [
-        (OTHERS[0], 1.6, "int8 loses more than 1.0 points"),
-        (OTHERS[1], 1.6, "int8 loses more than 0.010 of Pearson correlation"),
-        (OTHERS[0], 1.0, "macro F1 +0.00 points against fp32"),
-        (OTHERS[1], 1.0, "Pearson correlation +0.0000 against fp32"),
-    ],
-)
-def test_int8_is_judged_by_the_main_score(task, lost, words):
-    fp32 = student(quality=make_task_quality(task), size_bytes=9_000_000)
-    int8 = make_result(quality=make_task_quality(task, noise=lost), size_bytes=4_000_000)
-    [decision] = decide([fp32, int8])
-    assert words in decision.reason
-    assert decision.kept == (lost == 1.0)

@@ -11,7 +11,7 @@ onnx = pytest.importorskip("onnx")
 
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from edgekd.compress.quantize import quantize_dynamic_int8  # noqa: E402
+from edgekd.compress.int8 import dynamic_int8  # noqa: E402
 from edgekd.config import StudentConfig  # noqa: E402
 from edgekd.devices import find_profile  # noqa: E402
 from edgekd.export.onnx import export_onnx  # noqa: E402
@@ -94,7 +94,7 @@ def test_bytes_are_close_to_those_of_the_graphs(kind, tmp_path):
     cost = COSTS[kind](dict(shape_of(config)), vocab=3_000, labels=3)
     fp32, int8 = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
     export_onnx(model, fp32, opset=18)
-    quantize_dynamic_int8(fp32, int8, find_profile("cpu").int8)
+    dynamic_int8(fp32, int8, find_profile("cpu").int8)
     # A graph also has some constants, and an int8 one a scale and a zero point for each column of a matrix.
     assert 0 <= weight_bytes(fp32) - cost.fp32_bytes < 2_000
     assert 0 <= weight_bytes(int8) - cost.int8_bytes < 0.05 * cost.int8_bytes

@@ -12,7 +12,7 @@ onnx = pytest.importorskip("onnx")
 import numpy as np  # noqa: E402
 
 from edgekd.batches import predict_logits  # noqa: E402
-from edgekd.compress.quantize import quantize_dynamic_int8  # noqa: E402
+from edgekd.compress.int8 import dynamic_int8  # noqa: E402
 from edgekd.config import StudentConfig  # noqa: E402
 from edgekd.devices import find_profile  # noqa: E402
 from edgekd.export.onnx import export_onnx  # noqa: E402
@@ -101,7 +101,7 @@ def test_a_graph_follows_the_weights_of_its_export(teacher, tmp_path):
 
 def test_int8_is_smaller_and_close(exported, tmp_path):
     _, _, path = exported
-    quantize_dynamic_int8(path, tmp_path / "int8.onnx", find_profile("pi5").int8)
+    dynamic_int8(path, tmp_path / "int8.onnx", find_profile("pi5").int8)
     assert (tmp_path / "int8.onnx").stat().st_size < path.stat().st_size
     expected = graph_logits(path, some_ids(), pad_token_id=0)
     actual = graph_logits(tmp_path / "int8.onnx", some_ids(), pad_token_id=0)

@@ -1,0 +1,92 @@
+"""What ``edgekd prune`` and ``quantize`` print."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from edgekd.cli.common import print_json, stdout_console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgekd.bundle import Bundle
+    from edgekd.compress.sensitivity import Sensitivity
+    from edgekd.decisions import Decision
+    from edgekd.single import SmallerModel
+
+_SCORES = ("accuracy", "macro_f1", "map", "pearson")
+
+
+def show_smaller(made: SmallerModel, as_json: bool) -> None:
+    """Print a model before and after: parameters, bytes, scores."""
+    if as_json:
+        print_json({**asdict(made), "folder": str(made.folder)})
+        return
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=f"Smaller model {escape(str(made.folder))}", title_justify="left")
+    for heading in ("", "before", "after"):
+        table.add_column(heading, justify="right" if heading else "left")
+    table.add_row("parameters", *(f"{side['parameters']:,}" for side in (made.before, made.after)))
+    table.add_row("folder", *(f"{side['bytes'] / 1e6:.2f} MB" for side in (made.before, made.after)))
+    for split in ("validation", "test"):
+        for name in _SCORES:
+            if name in made.before[split]:
+                both = (side[split][name] for side in (made.before, made.after))
+                table.add_row(f"{split} {name.replace('_', ' ')}", *(f"{value:.3f}" for value in both))
+    stdout_console().print(table)
+    for details in made.details:
+        if "words" in details:
+            stdout_console().print(escape(details["words"]), soft_wrap=True, highlight=False)
+
+
+def show_quantized(bundle: Bundle, decisions: Sequence[Decision], as_json: bool) -> None:
+    """Print the bundle, and the comparison with its fp32 self."""
+    if as_json:
+        listed: list[dict[str, Any]] = [decision.model_dump(mode="json") for decision in decisions]
+        print_json({"bundle": str(bundle.folder), "size_bytes": bundle.size_bytes, "decisions": listed})
+        return
+    from edgekd.report.ladder_terminal import render_decisions
+
+    console = stdout_console()
+    for part in render_decisions(decisions):
+        console.print(part, highlight=False)
+    console.print(f"Bundle: {bundle.folder}", highlight=False, soft_wrap=True, markup=False)
+
+
+def show_sensitivity(table: Sensitivity, as_json: bool) -> None:
+    """Print what each operator costs in int8, the most harmful first."""
+    if as_json:
+        print_json(table.as_dict())
+        return
+    from rich.markup import escape
+    from rich.table import Table
+
+    score = table.score_name.replace("_", " ")
+    shown = Table(
+        title=f"One operator in fp32, all others int8: {table.texts} validation texts. fp32 {score} "
+        f"{table.fp32.score:.3f}; all int8 {table.int8.score:.3f}, {table.divergence_name} "
+        f"{_number(table.int8.divergence)}, {table.int8.flips} labels changed",
+        title_justify="left",
+    )
+    shown.add_column("operator")
+    shown.add_column("type")
+    for heading in ("fp32 costs", score, "gain", f"{table.divergence_name} gain", "labels changed"):
+        shown.add_column(heading, justify="right")
+    for one in table.operators:
+        shown.add_row(
+            escape(one.name),
+            one.op_type,
+            f"{one.added_bytes / 1e3:+,.0f} kB",
+            f"{one.score:.3f}",
+            f"{one.score_gain:+.3f}",
+            _number(one.divergence_gain),
+            str(one.flips),
+        )
+    stdout_console().print(shown)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2g}"

@@ -1,0 +1,200 @@
+"""From model folders to graphs, each a stage: exported and checked against torch, then changed step by step.
+
+Data flow: model folder -> ``exports/NAME-opsetN/model.onnx`` (says what torch says) -> steps on the graph ->
+``exports/NAME-opsetN-STEPS-TARGET/`` (compared with fp32).
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from edgekd.artifacts import hash_json, publish_folder, read_json, write_json_atomic
+from edgekd.bundle import MODEL_FILE, TOKENIZER_FILE, LineageStep
+from edgekd.devices import int8_for
+from edgekd.errors import InvalidArtifact, MissingExtra, NotApplicable
+from edgekd.labelling import read_calibration
+from edgekd.runfolder import is_done, recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from transformers import PreTrainedModel
+
+    from edgekd.compress.graph_steps import GraphWorkshop
+    from edgekd.compress.latency import LatencyProbe
+    from edgekd.config import ExportConfig, Recipe
+    from edgekd.data.types import TextData
+    from edgekd.devices import DeviceProfile, Int8
+    from edgekd.exported import ExportedModel
+    from edgekd.progress import Progress
+    from edgekd.runfolder import RunFolder
+
+PARITY_FILE = "parity.json"
+DETAILS_FILE = "details.json"
+OPENVINO_FILE = "openvino_model.xml"
+LATENCY_TEXTS = 100
+QDQ_MAX_ABS_DIFF = 0.5  # of a logit
+
+
+class Graphs:
+    """Makes the graphs of one target; what is already there is reused."""
+
+    def __init__(
+        self, profile: DeviceProfile, recipe: Recipe, data: TextData, folder: RunFolder, progress: Progress
+    ) -> None:
+        self.profile = profile
+        self.recipe = recipe
+        self.data = data
+        self.folder = folder
+        self.progress = progress
+
+    @cached_property
+    def flavour(self) -> Int8:
+        """The int8 flavour of the target; for the profile of this machine its own instructions decide."""
+        from edgekd.bench.machine import describe_machine
+
+        return int8_for(self.profile, describe_machine().isa)
+
+    def export(self, model: ExportedModel) -> Path:
+        """Return the folder of a model's graph as it was trained.
+
+        Raises:
+            InvalidArtifact: when the graph does not say what the model says.
+        """
+        target = self.folder.export("-".join(filter(None, (model.name, model.form))), self.profile.opset)
+        inputs = {
+            "weights": model.weights_hash,
+            "tokenizer": model.tokenizer_hash,
+            "opset": self.profile.opset,
+            "config": self.recipe.export.model_dump(),
+            "texts": self.data.validation.hash(),
+            "max_length": self.recipe.teacher.max_length,
+        }
+        if is_done(target, "export", inputs):
+            return target
+        import edgekd.student.kinds  # noqa: F401 - registers our models with the Auto classes
+        from edgekd.batches import predict_logits
+        from edgekd.export.parity import compare_logits, graph_logits, require_parity
+        from edgekd.teacher.load import load_classifier
+
+        self.progress.start(f"Exporting {target.name}", None)
+        loaded = load_classifier(model.folder, self.recipe.teacher.max_length, self.progress)
+        pad = loaded.tokenizer.pad_token_id or 0
+        ids = self._parity_ids(model)
+        expected = predict_logits(loaded.model, ids, pad_token_id=pad)
+        with recorded(target, "export", inputs), publish_folder(target) as building:
+            limits = self._write(loaded.model, building / MODEL_FILE)
+            actual = graph_logits(building / MODEL_FILE, ids, pad_token_id=pad)
+            parity = compare_logits(expected, actual, self.data.task.kind)
+            require_parity(parity, limits, target.name)
+            write_json_atomic(building / PARITY_FILE, parity.model_dump())
+        self.progress.finish(f"largest difference {parity.max_abs_diff:.1e}, {parity.label_flips} label flips")
+        return target
+
+    def _write(self, model: PreTrainedModel, path: Path) -> ExportConfig:
+        """Export a model; return what its graph may differ by."""
+        from edgekd.compress.qdq import export_qdq
+        from edgekd.export.onnx import export_onnx
+
+        config = self.recipe.export
+        if not getattr(model.config, "edgekd_qat", None):
+            export_onnx(model, path, opset=self.profile.opset)
+            return config
+        export_qdq(model, path, opset=self.profile.opset)
+        # Rounding is a step function: what torch and ONNX Runtime add up in another order may round to the neighbour.
+        few = max(config.max_label_flips, config.parity_texts // 100)
+        return config.model_copy(update={"max_abs_diff": QDQ_MAX_ABS_DIFF, "max_label_flips": few})
+
+    def change(self, model: ExportedModel, exported: Path, steps: Sequence[Any]) -> Path:
+        """Return the folder of an exported graph after ``steps``.
+
+        Raises:
+            NotApplicable: when a step has nothing to do on it.
+            InvalidArtifact: when a step fails.
+        """
+        if not steps:
+            return exported
+        settings = [step.model_dump(mode="json") for step in steps]
+        label = "-".join([*(step.label for step in steps), hash_json(settings)[:6]])
+        target = exported.with_name(f"{exported.name}-{label}-{self.profile.name}")
+        inputs = {
+            "graph": read_json(exported / "stage.json")["key"],
+            "steps": settings,
+            "flavour": self.flavour.model_dump(mode="json", exclude={"reason"}),
+            "texts": [self.data.validation.hash(), self.data.train.hash()],
+            "max_drop": self.recipe.compress.max_accuracy_drop,
+        }
+        if is_done(target, "graph", inputs):
+            return target
+        from edgekd.compress.graph_steps import change_graph
+
+        self.progress.start(f"{exported.name}: {label}", None)
+        try:
+            with recorded(target, "graph", inputs), publish_folder(target) as building:
+                details, parity = change_graph(exported, building, steps, self.workshop(model))
+                if parity is not None:
+                    write_json_atomic(building / PARITY_FILE, parity.model_dump())
+                write_json_atomic(building / DETAILS_FILE, details)
+        except (NotApplicable, MissingExtra, InvalidArtifact) as error:
+            self.progress.finish(error.message)
+            raise
+        self.progress.finish(f"{parity.label_flips} of {parity.texts} labels differ" if parity else "")
+        return target
+
+    def latency_probe(self) -> LatencyProbe:
+        """Return what times graphs of models on texts as long as the validation texts."""
+        from edgekd.compress.latency import LatencyProbe
+
+        longest = self.recipe.teacher.max_length
+        texts = self.data.validation.texts[:LATENCY_TEXTS]
+        lengths = [min(len(text.split()) + 2, longest) for text in texts]
+        return LatencyProbe(lengths, self.profile.threads, self.profile.opset)
+
+    def lineage(self, folder: Path, name: str) -> list[LineageStep]:
+        """Return what led from the model to the graph in ``folder``."""
+        files = read_json(folder / "stage.json")["files"]
+        graph = OPENVINO_FILE.replace(".xml", ".bin") if OPENVINO_FILE in files else MODEL_FILE
+        details: dict[str, Any] = {"opset": self.profile.opset}
+        if (folder / DETAILS_FILE).is_file():
+            details |= {"steps": read_json(folder / DETAILS_FILE), "flavour": self.flavour.model_dump(mode="json")}
+        step = "graph" if "steps" in details else "export"
+        return [LineageStep(step=step, name=name, hash=files[graph], details=details)]
+
+    def workshop(self, model: ExportedModel) -> GraphWorkshop:
+        """Return what steps on the graph of a model may use."""
+        from edgekd.compress.graph_steps import GraphWorkshop
+
+        return GraphWorkshop(
+            task=self.data.task,
+            flavour=self.flavour,
+            encode=lambda texts: self._encode(model, texts),
+            train=self.data.train,
+            validation=self.data.validation,
+            calibration=read_calibration(model.metrics),
+            pad_token_id=int(read_json(model.folder / "config.json").get("pad_token_id") or 0),
+            max_drop=self.recipe.compress.max_accuracy_drop,
+            parity_texts=self.recipe.export.parity_texts,
+            progress=self.progress,
+        )
+
+    def _encode(self, model: ExportedModel, texts: Sequence[str]) -> list[list[int]]:
+        return encode_texts(model.folder / TOKENIZER_FILE, texts, self.recipe.teacher.max_length)
+
+    def _parity_ids(self, model: ExportedModel) -> list[list[int]]:
+        """Return token ids of validation texts of all lengths."""
+        from edgekd.export.parity import spread_over_lengths
+
+        ids = self._encode(model, self.data.validation.texts)
+        return [ids[i] for i in spread_over_lengths([len(x) for x in ids], self.recipe.export.parity_texts)]
+
+
+def encode_texts(tokenizer_file: Path, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Return token ids of texts, one list a text, cut to ``max_length``."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    return [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]

@@ -1,0 +1,246 @@
+"""One step on something that is there already: ``edgekd prune`` on a model folder, ``edgekd quantize`` on a bundle."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from edgekd.arms import make_lessons
+from edgekd.artifacts import folder_bytes, folder_lock, publish_folder, read_json, sha256_file
+from edgekd.bench.machine import describe_machine
+from edgekd.bundle import MODEL_FILE, TOKENIZER_FILE, LineageStep, is_bundle, load_bundle, write_manifest
+from edgekd.compression import Compressor
+from edgekd.config import StudentConfig
+from edgekd.data.prepare import prepare
+from edgekd.desk import Desk
+from edgekd.devices import int8_for
+from edgekd.errors import ConfigError
+from edgekd.exported import ExportedModel
+from edgekd.graphs import OPENVINO_FILE, Graphs, encode_texts
+from edgekd.judging import measure_and_judge
+from edgekd.publish import CONFIG_FILES, write_bundle
+from edgekd.runfolder import COMPRESS_FILE, STAGE_FILE, RunFolder
+from edgekd.runtime.tokenization import pad_id
+from edgekd.student.names import STUDENT_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgekd.bundle import Bundle
+    from edgekd.compress.graph_steps import GraphWorkshop
+    from edgekd.compress.sensitivity import Sensitivity
+    from edgekd.config import Recipe
+    from edgekd.data.types import TextData
+    from edgekd.decisions import Decision
+    from edgekd.devices import DeviceProfile
+    from edgekd.progress import Progress
+    from edgekd.steps import Rung
+
+# Before a step takes its share of it. A trained transformer forgets at rates that a small student needs.
+TRANSFORMER_RATE, OTHER_RATE = 1e-4, 1e-3
+TRANSFORMER_BATCH, OTHER_BATCH = 32, 128
+_PREFIX = "edgekd-"
+
+
+@dataclass(frozen=True)
+class SmallerModel:
+    """A model folder after some steps."""
+
+    folder: Path
+    before: dict[str, Any]  # scores, "parameters", "bytes"
+    after: dict[str, Any]
+    details: list[dict[str, Any]]  # what each step did
+
+
+def compress_folder(
+    model: Path, steps: Sequence[Any], recipe: Recipe, profile: DeviceProfile, out: Path, progress: Progress
+) -> SmallerModel:
+    """Apply steps to a model folder and publish the smaller one at ``out``.
+
+    The recipe's teacher labels the texts for the distillation that follows a step; it may be the model itself. Finished
+    steps are kept in a hidden sibling folder until all are done, so a killed run goes on.
+
+    Raises:
+        NotApplicable: when a step has nothing to do on the model.
+    """
+    folder = RunFolder(out.with_name(f".{out.name}.work"))
+    with folder_lock(folder.root):
+        desk, made = _open(model, recipe, folder, progress)
+        graphs = Graphs(profile, recipe, desk.data, folder, progress)
+        after = _compressor(desk, made, graphs).apply(made, steps)
+        details = [line.details for line in after.lineage[len(made.lineage) :]]
+        before_bytes = folder_bytes(made.folder)
+        with publish_folder(out) as building:
+            for path in after.folder.iterdir():
+                if path.name != STAGE_FILE:
+                    shutil.copyfile(path, building / path.name)
+        metrics = read_json(out / COMPRESS_FILE)["metrics"]
+        shutil.rmtree(folder.root)
+    return SmallerModel(out, {**made.metrics, "bytes": before_bytes}, {**metrics, "bytes": folder_bytes(out)}, details)
+
+
+def quantize(
+    source: Path, rung: Rung, recipe: Recipe, profile: DeviceProfile, out: Path, progress: Progress
+) -> tuple[Bundle, list[Decision]]:
+    """Apply steps to the fp32 graph of a bundle or model folder; publish a bundle at ``out`` and judge it.
+
+    Returns:
+        The bundle, and the decisions on it and its fp32 self from one interleaved measurement.
+
+    Raises:
+        ConfigError: when the source is no fp32 ONNX bundle and no model folder.
+        NotApplicable: when a step has nothing to do.
+    """
+    folder = RunFolder(out.with_name(f".{out.name}.work"))
+    with folder_lock(folder.root):
+        if is_bundle(source):
+            base, data = load_bundle(source), prepare(recipe.data)
+            made = _from_bundle(base, rung, recipe, profile, data, out, progress)
+        else:
+            desk, model = _open(source, recipe, folder, progress)
+            data = desk.data
+            graphs = Graphs(profile, recipe, data, folder, progress)
+            form = _compressor(desk, model, graphs).apply(model, rung.model_steps)
+            base = write_bundle(
+                model, graphs.export(model), graphs, folder.candidates(profile.name) / f"{source.name}-fp32", "fp32"
+            )
+            graph = graphs.change(form, graphs.export(form), rung.graph_steps)
+            made = write_bundle(form, graph, graphs, out, rung.precision)
+        _, decisions = measure_and_judge(
+            base,
+            [(made, rung)],
+            data=data,
+            profile=profile,
+            config=recipe.compress,
+            out=folder.results(profile.name),
+            progress=progress,
+        )
+        shutil.rmtree(folder.root)
+    return made, decisions
+
+
+def sensitivity_of(source: Path, recipe: Recipe, profile: DeviceProfile, progress: Progress) -> Sensitivity:
+    """Return what each operator of the fp32 graph of a bundle or model folder costs in dynamic int8.
+
+    Raises:
+        ConfigError: when the source is no fp32 ONNX bundle and no model folder.
+        NotApplicable: when int8 has nothing to do on it.
+    """
+    from edgekd.compress.graph_steps import int8_sensitivity
+
+    if is_bundle(source):
+        base = load_bundle(source)
+        return int8_sensitivity(base.folder, _shop_of(base, recipe, profile, prepare(recipe.data), progress))
+    with TemporaryDirectory() as work:
+        desk, model = _open(source, recipe, RunFolder(Path(work)), progress)
+        graphs = Graphs(profile, recipe, desk.data, desk.folder, progress)
+        return int8_sensitivity(graphs.export(model), graphs.workshop(model))
+
+
+def _from_bundle(
+    base: Bundle, rung: Rung, recipe: Recipe, profile: DeviceProfile, data: TextData, out: Path, progress: Progress
+) -> Bundle:
+    """Apply steps to the graph of a bundle."""
+    from edgekd.compress.graph_steps import change_graph
+
+    manifest = base.manifest
+    if rung.model_steps:
+        raise ConfigError(
+            f"{', '.join(step.label for step in rung.model_steps)} needs the trained model, and '{base.folder}' is a "
+            "bundle.",
+            hint="Give the model folder (config.json and model.safetensors).",
+        )
+    shop = _shop_of(base, recipe, profile, data, progress)
+    with publish_folder(out) as building:
+        details, parity = change_graph(base.folder, building, rung.graph_steps, shop)
+        openvino = (building / OPENVINO_FILE).is_file()
+        for name in (TOKENIZER_FILE, *CONFIG_FILES):
+            shutil.copyfile(base.folder / name, building / name)
+        graph = building / (OPENVINO_FILE if openvino else MODEL_FILE)
+        line = LineageStep(step="graph", name=out.name, hash=sha256_file(graph), details={"steps": details})
+        update = {
+            "name": out.name,
+            "precision": rung.precision,
+            "parity": parity,
+            "metrics": [],
+            "target": profile.name,
+            "lineage": [*manifest.lineage, line],
+        }
+        if openvino:
+            update |= {"runtime": "openvino", "providers": ["CPU"]}
+        write_manifest(building, manifest.model_copy(update=update))
+    return load_bundle(out)
+
+
+def _shop_of(base: Bundle, recipe: Recipe, profile: DeviceProfile, data: TextData, progress: Progress) -> GraphWorkshop:
+    """Return what steps on the graph of a bundle may use.
+
+    Raises:
+        ConfigError: when it is not fp32 ONNX, or the data have other labels.
+    """
+    from edgekd.compress.graph_steps import GraphWorkshop
+
+    manifest = base.manifest
+    if manifest.precision != "fp32" or manifest.runtime != "onnxruntime":
+        raise ConfigError(
+            f"'{base.folder}' is a bundle of {manifest.runtime} in {manifest.precision}; steps start from ONNX fp32.",
+            hint="Give the fp32 bundle of the same model.",
+        )
+    if manifest.as_task != data.task:
+        raise ConfigError(
+            f"The bundle predicts {', '.join(manifest.labels)} ({manifest.task.value}), the data has "
+            f"{', '.join(data.task.labels)} ({data.task.kind.value})."
+        )
+    return GraphWorkshop(
+        task=data.task,
+        flavour=int8_for(profile, describe_machine().isa),
+        encode=lambda texts: encode_texts(base.tokenizer_path, texts, manifest.max_length),
+        train=data.train,
+        validation=data.validation,
+        calibration=manifest.calibration,
+        pad_token_id=pad_id(base.tokenizer_path),
+        max_drop=recipe.compress.max_accuracy_drop,
+        parity_texts=recipe.export.parity_texts,
+        progress=progress,
+    )
+
+
+def _open(model: Path, recipe: Recipe, folder: RunFolder, progress: Progress) -> tuple[Desk, ExportedModel]:
+    """Score a model folder and return it with the desk of its teacher."""
+    import edgekd.student.kinds  # noqa: F401 - registers our models with the Auto classes
+
+    desk = Desk(recipe, folder, progress)
+    config = recipe.teacher.model_copy(update={"model": str(model), "fine_tune": False})
+    classifier = (
+        desk.teachers[0] if recipe.teacher.model == str(model) else desk.make_teacher(config, folder.root / "model")
+    )
+    model_type = str(read_json(classifier.folder / "config.json").get("model_type", ""))
+    kind = model_type.removeprefix(_PREFIX)
+    return desk, ExportedModel(
+        name=model.name,
+        kind=kind if kind in STUDENT_KINDS else "transformer",
+        role="student",
+        folder=classifier.folder,
+        weights_hash=classifier.weights_hash,
+        tokenizer_hash=classifier.tokenizer_hash,
+        metrics=classifier.metrics,
+        lineage=[LineageStep(step="model", name=str(model), hash=classifier.weights_hash)],
+        proof=None,
+    )
+
+
+def _compressor(desk: Desk, model: ExportedModel, graphs: Graphs) -> Compressor:
+    is_transformer = model.kind == "transformer"
+    config = StudentConfig(
+        name=model.name,
+        kind=model.kind,
+        learning_rate=TRANSFORMER_RATE if is_transformer else OTHER_RATE,
+        batch_size=TRANSFORMER_BATCH if is_transformer else OTHER_BATCH,
+    )
+    return Compressor(
+        cache(lambda _: make_lessons(config, [desk], [desk.labeller])[0]), lambda _: desk.labeller.key, graphs
+    )
