@@ -150,6 +150,18 @@ def write_manifest(folder: Path, manifest: Manifest) -> Bundle:
     return Bundle(folder=folder, manifest=complete)
 
 
+def graph_in(folder: Path) -> tuple[str, Path]:
+    """Return the runtime that the graph in a folder is for, and the graph's main file.
+
+    Raises:
+        InvalidArtifact: when there is none.
+    """
+    for runtime, files in GRAPH_FILES.items():
+        if all((folder / name).is_file() for name in files):
+            return runtime, folder / files[0]
+    raise InvalidArtifact(f"'{folder}' holds no graph.")
+
+
 def is_bundle(folder: Path) -> bool:
     """Tell whether a folder looks like a bundle."""
     return (folder / MANIFEST_FILE).is_file()

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from edgekd.artifacts import hash_json, publish_folder, read_json, write_json_atomic
-from edgekd.bundle import MODEL_FILE, TOKENIZER_FILE, LineageStep
+from edgekd.bundle import GRAPH_FILES, MODEL_FILE, TOKENIZER_FILE, LineageStep, graph_in
 from edgekd.devices import int8_for
 from edgekd.errors import InvalidArtifact, MissingExtra, NotApplicable
 from edgekd.labelling import read_calibration
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 PARITY_FILE = "parity.json"
 DETAILS_FILE = "details.json"
-OPENVINO_FILE = "openvino_model.xml"
 LATENCY_TEXTS = 100
 QDQ_MAX_ABS_DIFF = 0.5  # of a logit
 
@@ -134,13 +133,12 @@ class Graphs:
         try:
             with recorded(target, "graph", inputs), publish_folder(target) as building:
                 details, parity = change_graph(exported, building, steps, self.workshop(model))
-                if parity is not None:
-                    write_json_atomic(building / PARITY_FILE, parity.model_dump())
+                write_json_atomic(building / PARITY_FILE, parity.model_dump())
                 write_json_atomic(building / DETAILS_FILE, details)
         except (NotApplicable, MissingExtra, InvalidArtifact) as error:
             self.progress.finish(error.message)
             raise
-        self.progress.finish(f"{parity.label_flips} of {parity.texts} labels differ" if parity else "")
+        self.progress.finish(f"{parity.label_flips} of {parity.texts} labels differ")
         return target
 
     def latency_probe(self) -> LatencyProbe:
@@ -155,12 +153,13 @@ class Graphs:
     def lineage(self, folder: Path, name: str) -> list[LineageStep]:
         """Return what led from the model to the graph in ``folder``."""
         files = read_json(folder / "stage.json")["files"]
-        graph = OPENVINO_FILE.replace(".xml", ".bin") if OPENVINO_FILE in files else MODEL_FILE
+        runtime, _ = graph_in(folder)
+        graph = hash_json([files[name] for name in GRAPH_FILES[runtime]])
         details: dict[str, Any] = {"opset": self.profile.opset}
         if (folder / DETAILS_FILE).is_file():
             details |= {"steps": read_json(folder / DETAILS_FILE), "flavour": self.flavour.model_dump(mode="json")}
         step = "graph" if "steps" in details else "export"
-        return [LineageStep(step=step, name=name, hash=files[graph], details=details)]
+        return [LineageStep(step=step, name=name, hash=graph, details=details)]
 
     def workshop(self, model: ExportedModel) -> GraphWorkshop:
         """Return what steps on the graph of a model may use."""

@@ -15,12 +15,13 @@ from edgekd.bundle import (
     Manifest,
     Metric,
     Parity,
+    graph_in,
     load_bundle,
     write_manifest,
 )
 from edgekd.compress.tokenizer_json import compact_tokenizer
 from edgekd.errors import InvalidArtifact
-from edgekd.graphs import DETAILS_FILE, OPENVINO_FILE, PARITY_FILE
+from edgekd.graphs import DETAILS_FILE, PARITY_FILE
 from edgekd.labelling import read_calibration
 from edgekd.results import Evidence
 from edgekd.tasks import TaskKind
@@ -68,9 +69,8 @@ def write_bundle(model: ExportedModel, graph: Path, graphs: Graphs, target: Path
 
 def _manifest(model: ExportedModel, graph: Path, graphs: Graphs, name: str, precision: str) -> Manifest:
     recipe, data, profile = graphs.recipe, graphs.data, graphs.profile
-    openvino = (graph / OPENVINO_FILE).is_file()
+    runtime, _ = graph_in(graph)
     providers = profile.runtimes[0].providers or ["CPUExecutionProvider"]
-    parity = graph / PARITY_FILE
     return Manifest(
         name=name,
         role=model.role,
@@ -81,14 +81,14 @@ def _manifest(model: ExportedModel, graph: Path, graphs: Graphs, name: str, prec
         calibration=read_calibration(model.metrics),
         max_length=recipe.teacher.max_length,
         inputs=["input_ids", "attention_mask"],
-        runtime="openvino" if openvino else "onnxruntime",
-        providers=["CPU"] if openvino else providers,
+        runtime=runtime,
+        providers=["CPU"] if runtime == "openvino" else providers,
         target=profile.name,
         parameters=model.metrics.get("parameters"),
         lineage=[*model.lineage, *graphs.lineage(graph, name)],
         recipe=json.loads(recipe.model_dump_json(exclude={"targets"})),
         metrics=_metrics(model, data.task.kind) if precision == "fp32" else [],
-        parity=Parity.model_validate(read_json(parity)) if parity.is_file() else None,
+        parity=Parity.model_validate(read_json(graph / PARITY_FILE)),
         proof=model.proof,
         data_name=data.name,
         libraries=_versions(),

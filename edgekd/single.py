@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from edgekd.arms import make_lessons
-from edgekd.artifacts import folder_bytes, folder_lock, publish_folder, read_json, sha256_file
+from edgekd.artifacts import STAGE_FILE, folder_bytes, folder_lock, publish_folder, read_json, sha256_file
 from edgekd.bench.machine import describe_machine
-from edgekd.bundle import MODEL_FILE, TOKENIZER_FILE, LineageStep, is_bundle, load_bundle, write_manifest
+from edgekd.bundle import TOKENIZER_FILE, LineageStep, graph_in, is_bundle, load_bundle, write_manifest
 from edgekd.compression import Compressor
 from edgekd.config import StudentConfig
 from edgekd.data.prepare import prepare
@@ -20,10 +20,10 @@ from edgekd.desk import Desk
 from edgekd.devices import int8_for
 from edgekd.errors import ConfigError
 from edgekd.exported import ExportedModel
-from edgekd.graphs import OPENVINO_FILE, Graphs, encode_texts
+from edgekd.graphs import Graphs, encode_texts
 from edgekd.judging import measure_and_judge
 from edgekd.publish import CONFIG_FILES, write_bundle
-from edgekd.runfolder import COMPRESS_FILE, STAGE_FILE, RunFolder
+from edgekd.runfolder import COMPRESS_FILE, RunFolder
 from edgekd.runtime.tokenization import pad_id
 from edgekd.student.names import STUDENT_KINDS
 
@@ -157,12 +157,11 @@ def _from_bundle(
     shop = _shop_of(base, recipe, profile, data, progress)
     with publish_folder(out) as building:
         details, parity = change_graph(base.folder, building, rung.graph_steps, shop)
-        openvino = (building / OPENVINO_FILE).is_file()
+        runtime, graph = graph_in(building)
         for name in (TOKENIZER_FILE, *CONFIG_FILES):
             shutil.copyfile(base.folder / name, building / name)
-        graph = building / (OPENVINO_FILE if openvino else MODEL_FILE)
         line = LineageStep(step="graph", name=out.name, hash=sha256_file(graph), details={"steps": details})
-        update = {
+        update: dict[str, Any] = {
             "name": out.name,
             "precision": rung.precision,
             "parity": parity,
@@ -170,8 +169,8 @@ def _from_bundle(
             "target": profile.name,
             "lineage": [*manifest.lineage, line],
         }
-        if openvino:
-            update |= {"runtime": "openvino", "providers": ["CPU"]}
+        if runtime != manifest.runtime:
+            update |= {"runtime": runtime, "providers": ["CPU"]}
         write_manifest(building, manifest.model_copy(update=update))
     return load_bundle(out)
 

@@ -208,7 +208,7 @@ class WeightsStep(StepConfig):
     """Only the weights of matrices are int8 or int4 (MatMulNBits): for memory, not for speed."""
 
     step: Literal["int8-weights", "int4-weights"]
-    block: int = Field(default=32, ge=16, le=256)
+    block: Literal[16, 32, 64, 128, 256] = 32
     """Weights that share a scale."""
     accuracy_level: Literal[0, 4] = 4
     """4: multiply in int8 where the processor can; 0: in fp32."""
@@ -223,7 +223,7 @@ class EmbeddingsStep(StepConfig):
     """Token vectors (and hashed n-gram vectors) in int8 with a scale a row, or int4 with a scale a block."""
 
     step: Literal["int8-embeddings", "int4-embeddings"]
-    block: int = Field(default=32, ge=16, le=256)
+    block: Literal[16, 32, 64, 128, 256] = 32
     """int4: values that share a scale."""
 
     @property

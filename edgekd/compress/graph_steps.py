@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekd.analysis.scores import score
-from edgekd.bundle import MODEL_FILE
+from edgekd.bundle import MODEL_FILE, graph_in
 from edgekd.compress.calibration import choose_calibration
 from edgekd.compress.embeddings import quantize_embeddings
 from edgekd.compress.examiner import Examiner
@@ -107,14 +107,11 @@ class GraphWorkshop:
         return float(found[self.task.main_metric])
 
 
-def change_graph(
-    source: Path, target: Path, steps: Sequence[Any], shop: GraphWorkshop
-) -> tuple[list[Record], Parity | None]:
+def change_graph(source: Path, target: Path, steps: Sequence[Any], shop: GraphWorkshop) -> tuple[list[Record], Parity]:
     """Carry out steps: reads the graph in folder ``source`` and writes the last one into folder ``target``.
 
     Returns:
-        What each step did, and how the answers to some validation texts compare with those of the source; None for an
-        OpenVINO graph, which ONNX Runtime cannot run.
+        What each step did, and how the answers to some validation texts compare with those of the source.
 
     Raises:
         NotApplicable: when a step has nothing to do on this graph.
@@ -127,10 +124,9 @@ def change_graph(
             after = target if number == len(steps) else Path(stack.enter_context(tempfile.TemporaryDirectory()))
             details.append({**step.model_dump(mode="json"), **_HANDLERS[type(step)](before, after, step, shop)})
             before = after
-    if not (target / MODEL_FILE).is_file():
-        return details, None
     rows = [shop.validation_rows[i] for i in spread_over_lengths(shop.lengths, shop.parity_texts)]
-    expected, actual = (graph_logits(f / MODEL_FILE, rows, pad_token_id=shop.pad_token_id) for f in (source, target))
+    files = (source / MODEL_FILE, graph_in(target)[1])
+    expected, actual = (graph_logits(file, rows, pad_token_id=shop.pad_token_id) for file in files)
     return details, compare_logits(expected, actual, shop.task.kind)
 
 

@@ -35,7 +35,7 @@ def dynamic_int8(
     """Write ``source`` with int8 matrices, LSTM weights and token vectors.
 
     Activations are quantized at run time, each tensor by its own range (always uint8 in ONNX Runtime), so nothing is
-    calibrated. Convolutions become matrix products. GRU layers stay fp32, and so do weights of fewer than 1000 values.
+    calibrated. Convolutions become matrix products. GRU layers stay fp32, and so do matrices of fewer than 1000 values.
 
     Args:
         source: fp32 ONNX graph.

@@ -79,14 +79,16 @@ def to_openvino(
         try:
             with _quiet(nncf):
                 model = _quantized(nncf, model, step, rows, validation_rows, score, reduce_range)
-        except (RuntimeError, ValueError, nncf.InternalError, nncf.ValidationError) as error:
-            raise InvalidArtifact(f"NNCF could not quantize the graph: {_last_line(error)}") from error
+        except (RuntimeError, ValueError, LookupError, nncf.InternalError, nncf.ValidationError) as error:
+            # NOTE: nncf 3.4 raises a KeyError when accuracy control takes token vectors back to fp32.
+            reason = f"{type(error).__name__}: {_last_line(error)}"
+            raise InvalidArtifact(f"NNCF could not quantize the graph: {reason}") from error
         record = quantized_operators(model)
         if not record["int8"]:
             if step.step == "openvino-int8-controlled":
                 raise NotApplicable(
-                    f"Accuracy control took every operator back to fp32: with any of them in int8 the score falls by "
-                    f"more than {step.max_drop:g}."
+                    f"Accuracy control took every operator back to fp32 before the loss of the score was at most "
+                    f"{step.max_drop:g}."
                 )
             raise NotApplicable("NNCF found no operator with weights that it can quantize.")
     folder.mkdir(parents=True, exist_ok=True)

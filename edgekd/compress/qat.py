@@ -1,7 +1,8 @@
 """Quantization-aware training: a model's layers round as int8 will, so training finds weights that stand it.
 
-Data flow: trained model -> :func:`prepare` -> training as always (:mod:`edgekd.training`) ->
-:func:`edgekd.compress.qdq.export_qdq`. Names of weights stay as they were; ranges of activations come along as buffers.
+Data flow: trained model -> :func:`prepare` -> training as always (:mod:`edgekd.training`) -> a folder
+(``save_pretrained``) -> opened as any model, and :func:`restore` -> :func:`edgekd.compress.qdq.export_qdq`. Names of
+weights stay as they were; ranges of activations come along as buffers.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import safe_open
 from torch import nn
-from transformers import AutoModelForSequenceClassification
-from transformers.utils import logging as transformers_logging
 
 from edgekd.compress.fake_quant import QuantConv1d, QuantEmbedding, QuantLinear, RoundedValues, Rounding
 from edgekd.compress.graph import MIN_VALUES
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
 
     from edgekd.devices import Int8
 
@@ -147,22 +146,27 @@ def as_embedding(layer: QuantEmbedding) -> nn.Embedding:
     return embedding.train(layer.training)
 
 
-def load_quantized(folder: Path) -> PreTrainedModel:
-    """Open a model that was trained so and saved with ``save_pretrained``: it rounds, with the ranges it had.
+def is_recorded(config: PreTrainedConfig) -> bool:
+    """Return whether a model with this configuration was trained with rounding."""
+    return bool(getattr(config, CONFIG_KEY, None))
+
+
+def insert_recorded(model: PreTrainedModel) -> None:
+    """Let a model round as its configuration says, in place; its ranges are still to be loaded."""
+    settings = dict(getattr(model.config, CONFIG_KEY))
+    followed = settings.pop("followed_steps")
+    _insert(model, Rounding(**settings), followed)
+
+
+def restore(model: PreTrainedModel, folder: Path) -> None:
+    """Let a model that was just opened from ``folder`` round as it did when it was saved, in place.
 
     Raises:
         InvalidArtifact: when it was not trained so, or a range is missing.
     """
-    import edgekd.student.kinds  # noqa: F401 - registers our models with the Auto classes
-
-    transformers_logging.set_verbosity_error()  # of the ranges, which a plain model does not know
-    transformers_logging.disable_progress_bar()
-    model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
-    settings = dict(getattr(model.config, CONFIG_KEY, None) or {})
-    if not settings:
+    if not is_recorded(model.config):
         raise InvalidArtifact(f"'{folder}' was not trained with int8 rounding (no {CONFIG_KEY} in its config.json).")
-    followed = settings.pop("followed_steps")
-    _insert(model, Rounding(**settings), followed)
+    insert_recorded(model)
     wanted = {
         f"{name}.{part}": buffer
         for name, values in value_ranges(model).items()
@@ -174,4 +178,3 @@ def load_quantized(folder: Path) -> PreTrainedModel:
                 wanted.pop(name).copy_(file.get_tensor(name))
     if wanted:
         raise InvalidArtifact(f"'{folder}' has no {min(wanted)}, so a range of int8 is not known.")
-    return model.eval()

@@ -22,12 +22,14 @@ class Cost:
     parameters: int = 0
     macs: int = 0  # for one text
     int8_parameters: int = 0  # those that take one byte in an int8 graph: tables and matrices
+    int8_scales: int = 0  # one for each row of a table
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
             self.parameters + other.parameters,
             self.macs + other.macs,
             self.int8_parameters + other.int8_parameters,
+            self.int8_scales + other.int8_scales,
         )
 
     @property
@@ -38,11 +40,12 @@ class Cost:
     @property
     def int8_bytes(self) -> int:
         """Bytes of the weights of the int8 graph."""
-        return 4 * (self.parameters - self.int8_parameters) + self.int8_parameters
+        return 4 * (self.parameters - self.int8_parameters + self.int8_scales) + self.int8_parameters
 
 
 def _table(rows: int, dim: int) -> Cost:
-    return Cost(rows * dim, 0, rows * dim)
+    """A table; very narrow rows share one scale."""
+    return Cost(rows * dim, 0, rows * dim, rows if dim >= 4 else 1)
 
 
 def _matrix(inputs: int, outputs: int, times: int = 1, *, bias: bool = True) -> Cost:
@@ -79,22 +82,22 @@ def bag_cost(shape: Mapping[str, Any], *, vocab: int, labels: int, length: int =
 
 
 def cnn_cost(shape: Mapping[str, Any], *, vocab: int, labels: int, length: int = LENGTH) -> Cost:
-    """Of ``cnn``: token vectors, one convolution a width (which int8 leaves as it is), one matrix."""
+    """Of ``cnn``: token vectors, one convolution a width, one matrix."""
     dim, filters, widths = shape["embedding_dim"], shape["hidden_dim"], shape["widths"]
     cost = _vectors(shape, vocab, length)
     for width in widths:
         weights = width * dim * filters
-        cost += Cost(weights + filters, length * weights)
+        cost += Cost(weights + filters, length * weights, weights)
     return cost + _matrix(filters * len(widths), labels)
 
 
 def _recurrent_cost(gates: int, shape: Mapping[str, Any], *, vocab: int, labels: int, length: int) -> Cost:
-    """Of recurrent layers: for each direction two matrices and two biases a gate, which int8 leaves as they are."""
+    """Of recurrent layers: for each direction two matrices and two biases a gate; int8 is only the LSTM's."""
     hidden, inputs = shape["hidden_dim"], shape["embedding_dim"]
     cost = _vectors(shape, vocab, length)
     for _ in range(shape["layers"]):
         weights = 2 * gates * hidden * (inputs + hidden)
-        cost += Cost(weights + 2 * gates * 2 * hidden, length * weights)
+        cost += Cost(weights + 2 * gates * 2 * hidden, length * weights, weights if gates == 4 else 0)
         inputs = 2 * hidden
     return cost + _matrix(2 * hidden, labels)
 

@@ -167,7 +167,8 @@ def test_the_same_steps_give_the_same_files_without_paths_in_them(source, tmp_pa
     assert str(source.parent) not in (tmp_path / "a" / XML).read_text()
 
 
-def test_accuracy_control_keeps_what_is_good_enough_and_takes_back_what_is_not(source, tmp_path):
+def test_accuracy_control_keeps_what_is_good_enough_and_takes_back_what_is_not(tmp_path):
+    source = write_graph(tmp_path / "model.onnx")
     expected = graph_logits(source, ROWS, pad_token_id=0)
 
     def closeness(logits):
@@ -177,12 +178,20 @@ def test_accuracy_control_keeps_what_is_good_enough_and_takes_back_what_is_not(s
     plain = convert(source, tmp_path / "plain", "openvino-int8")
     assert convert(source, tmp_path / "loose", "openvino-int8-controlled", max_drop=0.9, **given) == plain
     lost = 1.0 - closeness(graph_logits(tmp_path / "plain" / XML, ROWS, pad_token_id=0))
-    record = convert(source, tmp_path / "strict", "openvino-int8-controlled", max_drop=0.9 * lost, **given)
-    assert 1.0 - closeness(graph_logits(tmp_path / "strict" / XML, ROWS, pad_token_id=0)) <= 0.95 * lost
-    assert record["int8"] > 0
-    with pytest.raises(NotApplicable, match="took every operator back to fp32"):
+    record = convert(source, tmp_path / "strict", "openvino-int8-controlled", max_drop=0.4 * lost, **given)
+    assert 1.0 - closeness(graph_logits(tmp_path / "strict" / XML, ROWS, pad_token_id=0)) <= 0.4 * lost
+    assert record == {"int8": 2, "not_int8": ["hidden"]}
+    # NNCF 3.4 fails when it takes the token vectors of this graph back.
+    with pytest.raises(InvalidArtifact, match="NNCF could not quantize the graph: KeyError"):
         convert(source, tmp_path / "none", "openvino-int8-controlled", max_drop=0.0, **given)
     assert not (tmp_path / "none").exists()
+
+
+def test_accuracy_control_that_takes_everything_back_does_not_apply(source, tmp_path):
+    expected = graph_logits(source, ROWS, pad_token_id=0)
+    given = {"validation_rows": lambda: ROWS, "score": lambda logits: -float(np.abs(logits - expected).mean())}
+    with pytest.raises(NotApplicable, match="took every operator back to fp32"):
+        convert(source, tmp_path / "none", "openvino-int8-controlled", max_drop=0.001, **given)
 
 
 def test_a_graph_that_needs_64_bits_does_not_apply(tmp_path):

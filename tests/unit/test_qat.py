@@ -8,16 +8,17 @@ import numpy as np  # noqa: E402
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from torch import nn  # noqa: E402
-from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
+from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification  # noqa: E402
 
 import edgekd.student.kinds  # noqa: E402, F401
 from edgekd.batches import EncodedTexts, predict_logits  # noqa: E402
 from edgekd.compress.fake_quant import MOMENTUM, QuantConv1d, QuantLinear, RoundedValues, Rounding, round_rows  # noqa: E402
 from edgekd.compress.qat import (  # noqa: E402
-    load_quantized,
+    is_recorded,
     plain,
     prepare,
     quantized_layers,
+    restore,
     rounding_for,
     value_ranges,
 )
@@ -58,6 +59,12 @@ def bert(seed=0):
 def rows(count=24, low=5):
     rng = np.random.default_rng(0)
     return [[2, *rng.integers(low, 100, rng.integers(1, 20)).tolist(), 3] for _ in range(count)]
+
+
+def reopened(folder):
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    restore(model, folder)
+    return model
 
 
 def feed(model, batches=3):
@@ -224,7 +231,7 @@ def test_rounding_changes_logits_a_little_and_plain_takes_it_out_again():
     assert all(low <= 0 <= high and low < high for low, high in ranges.values())
     assert np.array_equal(predict_logits(model, rows()), exact)
     assert not quantized_layers(model)
-    assert not hasattr(model.config, "edgekd_qat")
+    assert not is_recorded(model.config)
 
 
 @pytest.mark.parametrize("per_channel", [True, False])
@@ -233,8 +240,9 @@ def test_a_saved_model_rounds_as_before(tmp_path, per_channel, activation):
     model = bert()
     prepare(model, per_channel=per_channel, flavour=Int8(activation=activation, weight="int8", reason="x"))
     feed(model)
+    assert is_recorded(model.config)
     model.save_pretrained(tmp_path)
-    again = load_quantized(tmp_path)
+    again = reopened(tmp_path)
     assert np.array_equal(predict_logits(again, rows()), predict_logits(model, rows()))
     assert again.state_dict().keys() == model.state_dict().keys()
 
@@ -242,7 +250,7 @@ def test_a_saved_model_rounds_as_before(tmp_path, per_channel, activation):
 def test_a_model_that_was_not_trained_so_is_refused(tmp_path):
     bert().save_pretrained(tmp_path)
     with pytest.raises(InvalidArtifact, match="was not trained with int8 rounding"):
-        load_quantized(tmp_path)
+        reopened(tmp_path)
 
 
 def test_a_folder_without_ranges_is_refused(tmp_path):
@@ -253,7 +261,7 @@ def test_a_folder_without_ranges_is_refused(tmp_path):
     model.config.edgekd_qat = settings_of_it
     model.save_pretrained(tmp_path)
     with pytest.raises(InvalidArtifact, match=r"has no bert\..*\.maximum, so a range of int8 is not known"):
-        load_quantized(tmp_path)
+        reopened(tmp_path)
 
 
 def test_a_model_is_prepared_once():

@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification  # noqa:
 
 import edgekd.student.kinds  # noqa: E402, F401
 from edgekd.batches import predict_logits  # noqa: E402
-from edgekd.compress.qat import load_quantized, prepare, quantized_layers  # noqa: E402
+from edgekd.compress.qat import prepare, quantized_layers, restore  # noqa: E402
 from edgekd.compress.qdq import export_qdq  # noqa: E402
 from edgekd.devices import Int8, find_profile  # noqa: E402
 from edgekd.errors import InvalidArtifact  # noqa: E402
@@ -180,7 +180,9 @@ def test_a_graph_can_be_made_again_from_the_saved_model(tmp_path):
     model = build("edgekd-cnn")
     export_qdq(model, tmp_path / "first.onnx", opset=OPSET)
     model.save_pretrained(tmp_path / "model")
-    export_qdq(load_quantized(tmp_path / "model"), tmp_path / "second.onnx", opset=OPSET)
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model")
+    restore(again, tmp_path / "model")
+    export_qdq(again, tmp_path / "second.onnx", opset=OPSET)
     assert (tmp_path / "first.onnx").read_bytes() == (tmp_path / "second.onnx").read_bytes()
 
 
