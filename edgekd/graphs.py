@@ -78,7 +78,7 @@ class Graphs:
         from edgekd.export.parity import compare_logits, graph_logits, require_parity
         from edgekd.teacher.load import load_classifier
 
-        self.progress.start(f"Exporting {target.name}", None)
+        self.progress.start(f"Exporting {name_of(model)}", None)
         loaded = load_classifier(model.folder, self.recipe.teacher.max_length, self.progress)
         pad = loaded.tokenizer.pad_token_id or 0
         ids = self._parity_ids(model)
@@ -116,8 +116,8 @@ class Graphs:
         if not steps:
             return exported
         settings = [step.model_dump(mode="json") for step in steps]
-        label = "-".join([*(step.label for step in steps), hash_json(settings)[:6]])
-        target = exported.with_name(f"{exported.name}-{label}-{self.profile.name}")
+        label = "-".join(step.label for step in steps)
+        target = exported.with_name(f"{exported.name}-{label}-{hash_json(settings)[:6]}-{self.profile.name}")
         inputs = {
             "graph": read_json(exported / "stage.json")["key"],
             "steps": settings,
@@ -129,14 +129,14 @@ class Graphs:
             return target
         from edgekd.compress.graph_steps import change_graph
 
-        self.progress.start(f"{exported.name}: {label}", None)
+        self.progress.start(f"{name_of(model)}: {label}", None)
         try:
             with recorded(target, "graph", inputs), publish_folder(target) as building:
                 details, parity = change_graph(exported, building, steps, self.workshop(model))
                 write_json_atomic(building / PARITY_FILE, parity.model_dump())
                 write_json_atomic(building / DETAILS_FILE, details)
         except (NotApplicable, MissingExtra, InvalidArtifact) as error:
-            self.progress.finish(error.message)
+            self.progress.finish("it failed" if isinstance(error, InvalidArtifact) else "nothing came of it")
             raise
         self.progress.finish(f"{parity.label_flips} of {parity.texts} labels differ")
         return target
@@ -187,6 +187,11 @@ class Graphs:
 
         ids = self._encode(model, self.data.validation.texts)
         return [ids[i] for i in spread_over_lengths([len(x) for x in ids], self.recipe.export.parity_texts)]
+
+
+def name_of(model: ExportedModel) -> str:
+    """Return what to call a model: its name, and the steps that were done on it."""
+    return f"{model.name}-{model.lineage[-1].name}" if model.form else model.name
 
 
 def encode_texts(tokenizer_file: Path, texts: Sequence[str], max_length: int) -> list[list[int]]:

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from edgekd.config import Recipe
+from edgekd.steps import GraphStep, ModelStep
 
 HEADER = """# Recipe reference
 
@@ -20,11 +21,10 @@ value is an error that names the dotted path. `--set section.key=value` changes 
 """
 
 
-def _section_of(annotation: Any) -> type[BaseModel] | None:
-    for candidate in (annotation, *getattr(annotation, "__args__", ())):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
+def _sections_of(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [found for part in getattr(annotation, "__args__", ()) for found in _sections_of(part)]
 
 
 def _type_name(annotation: Any) -> str:
@@ -39,22 +39,24 @@ def _type_name(annotation: Any) -> str:
 def _rows(model: type[BaseModel], prefix: str) -> tuple[list[str], list[tuple[str, type[BaseModel]]]]:
     rows, sections = [], []
     for name, field in model.model_fields.items():
-        section = _section_of(field.annotation)
-        if section is not None:
+        found = _sections_of(field.annotation)
+        if len(found) == 1:
             is_list = "list" in str(field.annotation)
-            sections.append((f"{prefix}{name}" + (".N" if is_list else ""), section))
+            sections.append((f"{prefix}{name}" + (".N" if is_list else ""), found[0]))
             continue
         default = field.get_default(call_default_factory=True)
         shown = (
             "required" if field.is_required() else "" if default is None else f"`{getattr(default, 'value', default)}`"
         )
-        rows.append(f"| `{name}` | {_type_name(field.annotation)} | {shown} | {field.description or ''} |")
+        kind = "list of names or steps" if found else _type_name(field.annotation)
+        rows.append(f"| `{name}` | {kind} | {shown} | {field.description or ''} |")
     return rows, sections
 
 
 def reference() -> str:
     """Return the reference as Markdown."""
     parts = [HEADER]
+    steps = [*get_args(ModelStep), *get_args(GraphStep)]
     queue: list[tuple[str, type[BaseModel]]] = [("", Recipe)]
     while queue:
         path, model = queue.pop(0)
@@ -64,7 +66,16 @@ def reference() -> str:
         parts.append(f"\n## {title}\n\n{' '.join(' '.join(about).split())}\n\n")
         parts.append("| key | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n")
         queue += sections
-    return "".join(parts)
+    return "".join([*parts, *map(_step, steps)])
+
+
+def _step(model: type[BaseModel]) -> str:
+    """Return the section of one step of compression, without the key ``step`` that names it."""
+    names = get_args(model.model_fields["step"].annotation)
+    rows, _ = _rows(model, "")
+    table = "| key | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows[1:]) + "\n" if rows[1:] else ""
+    about = " ".join((model.__doc__ or "").split())
+    return f"\n## Step {', '.join(f'`{name}`' for name in names)}\n\n{about}\n\n{table}"
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ class PruneStep(StepConfig):
     scope: Literal["global", "layer"] = "global"
     """Compare units of all layers with each other, or take an equal share from each layer."""
     importance: Literal["magnitude", "taylor"] = "taylor"
-    """`taylor`: |weight x gradient| on calibration texts (Molchanov et al. 2019); `magnitude`: norm of the weights."""
+    """`taylor`: weight times gradient on training texts (Molchanov et al. 2019); `magnitude`: size of the weights."""
     multiple_of: int = Field(default=8, ge=1)
     """Widths that are left are multiples of it, which vector instructions like."""
     layers: int | None = Field(default=None, ge=1)
@@ -169,7 +169,9 @@ class Int8Step(StepConfig):
     @property
     def label(self) -> str:
         """``int8``, with what differs from the default."""
-        return "int8" + ("-pc" if self.per_channel else "") + ("" if self.embeddings == "row" else f"-{self.embeddings}")
+        return (
+            "int8" + ("-pc" if self.per_channel else "") + ("" if self.embeddings == "row" else f"-{self.embeddings}")
+        )
 
 
 class StaticInt8Step(StepConfig):
@@ -266,7 +268,7 @@ class Rung(StepConfig):
     """One candidate: some steps, in their order."""
 
     steps: list[NamedStep] = Field(min_length=1)
-    """Steps on the model come before steps on the graph."""
+    """Each a name or a step with settings; steps on the model come before steps on the graph."""
     kinds: list[str] | None = None
     """Only for these kinds of models (`teacher`, `bag`, `cnn`...); for all if not given."""
     when: Literal["always", "int8-loses"] = "always"

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers.utils import logging as transformers_logging
 
 from edgekd.assets import get_asset
+from edgekd.compress import qat
 from edgekd.errors import ConfigError, DataError
 from edgekd.tasks import TaskKind
 
@@ -117,12 +118,13 @@ def load_for_training(config: TeacherConfig, task: Task, progress: Progress) -> 
         use_safetensors=True,
         **options,
     )
+    qat.plain(model)  # a model that was trained with rounding goes on without
     tokenizer = load_tokenizer(source)
     return Teacher(model, tokenizer, _checked_length(config.max_length, model.config))
 
 
 def load_classifier(folder: str | Path, max_length: int, progress: Progress) -> Teacher:
-    """Open a fine-tuned classifier as it is."""
+    """Open a fine-tuned classifier as it is: pruned, or with the int8 rounding that it was trained with."""
     source = resolve_model(str(folder), progress)
     config = _from_hub(AutoConfig.from_pretrained, source, trust_remote_code=False)
     architectures = config.architectures or []
@@ -131,12 +133,16 @@ def load_classifier(folder: str | Path, max_length: int, progress: Progress) -> 
             f"'{folder}' is not a text classifier (architecture: {', '.join(architectures) or 'unknown'}).",
             hint="Fine-tune it first: edgekd teach --model ... --out FOLDER",
         )
-    model = _open_pruned(source) or _from_hub(
-        AutoModelForSequenceClassification.from_pretrained,
-        source,
-        use_safetensors=True,
-        trust_remote_code=False,
-    )
+    model = _open_pruned(source)
+    if model is None:
+        model = _from_hub(
+            AutoModelForSequenceClassification.from_pretrained,
+            source,
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+        if qat.is_recorded(model.config):
+            qat.restore(model, Path(source))
     return Teacher(model.eval(), load_tokenizer(source), _checked_length(max_length, model.config))
 
 

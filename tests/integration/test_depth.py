@@ -33,7 +33,7 @@ students:
      feature_losses: [{{kind: hidden, mapping: auto}}, {{kind: relations}}]}}
   - {{name: small, kind: cnn, teacher: transformer, embedding_dim: 16, hidden_dim: 8, epochs: 2, learning_rate: 0.01,
      batch_size: 16}}
-quantize: {{int8: false}}
+compress: {{ladder: []}}
 """
 HEADS = """
 name: heads
@@ -45,7 +45,7 @@ more_tasks:
 transfer: {{amount: 1}}
 students:
   - {{kind: cnn, embedding_dim: 16, hidden_dim: 8, epochs: 6, learning_rate: 0.01, batch_size: 16}}
-quantize: {{int8: false}}
+compress: {{ladder: []}}
 bench: {{passes: 1, warm_up_calls: 5, block_size: 10, max_seconds: 5}}
 """
 

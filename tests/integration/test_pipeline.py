@@ -29,7 +29,14 @@ students:
   - {{kind: bag, embedding_dim: 16, hidden_dim: 8, epochs: {epochs}, learning_rate: 0.02, batch_size: 16}}
   - {{kind: cnn, embedding_dim: 16, hidden_dim: 8, epochs: 2, learning_rate: 0.01, batch_size: 16}}
   - {{kind: transformer, layers: 1, epochs: 1, learning_rate: 1.0e-3, batch_size: 16}}
-quantize: {{max_flip_rate: 0.5}}
+compress:
+  ladder:
+    - {{steps: [int8]}}
+    - {{steps: [{{step: prune, ratio: 0.4, multiple_of: 2}}], kinds: [cnn]}}
+    - {{steps: [fp16], kinds: [transformer], measured_here: false}}
+  max_accuracy_drop: 0.5
+  timed_texts: 20
+  max_seconds: 5
 bench: {{passes: 2, warm_up_calls: 5, block_size: 10, max_seconds: 20}}
 """
 

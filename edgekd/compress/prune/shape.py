@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 from transformers.utils import cached_file
 
+from edgekd.compress import qat
 from edgekd.compress.prune.select import select
 from edgekd.compress.prune.structure import all_groups, hidden_and_heads
 from edgekd.errors import InvalidArtifact
@@ -63,7 +64,7 @@ def is_recorded(config: PreTrainedConfig) -> bool:
 
 
 def open_pruned(source: str, config: PreTrainedConfig, *, fresh_head: bool = False) -> PreTrainedModel:
-    """Open a classifier whose configuration has a record of removed units.
+    """Open a classifier whose configuration has a record of removed units; it rounds if it was trained to.
 
     Args:
         source: folder or hub id.
@@ -75,6 +76,8 @@ def open_pruned(source: str, config: PreTrainedConfig, *, fresh_head: bool = Fal
     """
     model = AutoModelForSequenceClassification.from_config(config)
     _shrink(model, getattr(config, RECORD), source)
+    if qat.is_recorded(config):
+        qat.insert_recorded(model)  # its ranges are among the weights
     try:
         state = load_file(str(cached_file(source, "model.safetensors")))
     except (OSError, SafetensorError) as error:
