@@ -213,6 +213,11 @@ def _open(model: Path, recipe: Recipe, folder: RunFolder, progress: Progress) ->
     import edgekd.student.kinds  # noqa: F401 - registers our models with the Auto classes
 
     desk = Desk(recipe, folder, progress)
+    if (model / "config.json").is_file() and read_json(model / "config.json").get("edgekd_qat"):
+        raise ConfigError(
+            f"'{model}' was trained with int8 rounding (qat), which is the last step.",
+            hint="Give the model folder from before it.",
+        )
     config = recipe.teacher.model_copy(update={"model": str(model), "fine_tune": False})
     classifier = (
         desk.teachers[0] if recipe.teacher.model == str(model) else desk.make_teacher(config, folder.root / "model")

@@ -52,7 +52,7 @@ class PruneStep(StepConfig):
 
     step: Literal["prune"] = "prune"
     units: list[Units] | None = None
-    """Attention heads, feed-forward neurons, filters (`cnn`), recurrent units, hidden neurons (`bag`); all if not given."""
+    """Attention heads, feed-forward neurons, filters (`cnn`), recurrent units, hidden neurons (`bag`); all by default."""
     ratio: float | None = Field(default=None, gt=0, lt=1)
     """Budget: share of the units' parameters that go."""
     max_bytes: int | None = Field(default=None, ge=1)
@@ -85,7 +85,7 @@ class PruneStep(StepConfig):
         budgets = ("ratio", "max_bytes", "macs_ratio", "latency_ratio")
         given = [name for name in budgets if getattr(self, name) is not None]
         shape = [name for name in ("layers", "hidden_dim", "embedding_dim") if getattr(self, name) is not None]
-        if len(given) > 1 or not given and not shape:
+        if len(given) > 1 or (not given and not shape):
             raise ValueError(
                 f"prune needs exactly one of {', '.join(budgets)} (given: {', '.join(given) or 'none'}), or layers, "
                 "hidden_dim or embedding_dim"
@@ -274,7 +274,7 @@ class Rung(StepConfig):
     when: Literal["always", "int8-loses"] = "always"
     """`int8-loses`: only when every int8 candidate before it loses more than allowed."""
     measured_here: bool = True
-    """False: its latency on another machine says nothing about the target (a GPU's fp16), so only size and score count."""
+    """False: its latency here says nothing about the target (fp16 on a GPU), so only size and score count."""
     reason: str = ""
     """Why it is worth a try on this target."""
 
