@@ -52,7 +52,7 @@ class PruneStep(StepConfig):
 
     step: Literal["prune"] = "prune"
     units: list[Units] | None = None
-    """Attention heads, feed-forward neurons, filters (`cnn`), recurrent units, hidden neurons (`bag`); all by default."""
+    """Heads, feed-forward neurons, filters (`cnn`), recurrent units, hidden neurons (`bag`); all by default."""
     ratio: float | None = Field(default=None, gt=0, lt=1)
     """Budget: share of the units' parameters that go."""
     max_bytes: int | None = Field(default=None, ge=1)
@@ -96,7 +96,7 @@ class PruneStep(StepConfig):
 
     @property
     def label(self) -> str:
-        """``prune`` and what decides how much."""
+        """``prune``, what decides how much, and which units."""
         parts = [
             ("", self.ratio and round(100 * self.ratio)),
             ("mb", self.max_bytes and f"{self.max_bytes / 1e6:.3g}"),
@@ -106,7 +106,8 @@ class PruneStep(StepConfig):
             ("h", self.hidden_dim),
             ("e", self.embedding_dim),
         ]
-        return "prune" + "-".join(f"{mark}{value}" for mark, value in parts if value)
+        named = "prune" + "-".join(f"{mark}{value}" for mark, value in parts if value)
+        return "-".join([named, *(self.units or [])])
 
 
 class SparseStep(StepConfig):
@@ -267,6 +268,8 @@ NamedStep = Annotated[Step, BeforeValidator(_from_name)]
 class Rung(StepConfig):
     """One candidate: some steps, in their order."""
 
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """What the name of the variant ends with; the labels of the steps if not given."""
     steps: list[NamedStep] = Field(min_length=1)
     """Each a name or a step with settings; steps on the model come before steps on the graph."""
     kinds: list[str] | None = None
@@ -304,7 +307,7 @@ class Rung(StepConfig):
     @property
     def label(self) -> str:
         """What the name of the variant ends with."""
-        return "-".join(step.label for step in self.steps)
+        return self.name or "-".join(step.label for step in self.steps)
 
     @property
     def precision(self) -> str:

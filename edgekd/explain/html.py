@@ -25,6 +25,7 @@ from edgekd.explain.sentences import (
 from edgekd.explain.terminal import FAINT, FLOOR, printable, strengths
 from edgekd.report import charts
 from edgekd.report.evidence import LEGEND
+from edgekd.report.jinja import html_template
 from edgekd.results import Evidence
 from edgekd.tasks import TaskKind
 
@@ -151,21 +152,12 @@ def to_html(explainer: Explainer, texts: Sequence[TextExplanation], report: Fait
         MissingExtra: without the packages of the ``report`` extra.
     """
     check_extra(pictures=report is not None)
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     task = explainer.models[0].task
     axis = "distance from the value of no words" if task.kind is TaskKind.REGRESSION else "probability of the label"
     y_range = chart.bounds(report.models) if report else (0.0, 1.0)
     pictures = [(m.model, chart.curve_svg(m, axis, y_range)) for m in report.models] if report else []
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
     pairs = [(v.model, c) for t in texts for e in t.explanations for v, c in zip(t.views, e.models, strict=True)]
-    return environment.get_template("template.html.j2").render(
+    return html_template(Path(__file__).parent).render(  # type: ignore[no-any-return]
         version=__version__,
         models=explainer.models,
         unit="token" if explainer.by_token else "word",

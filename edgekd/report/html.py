@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgekd.errors import MissingExtra
 from edgekd.report import charts
 from edgekd.report.evidence import LEGEND
+from edgekd.report.jinja import html_template
 from edgekd.report.ladders import KEY as LADDER_KEY
 from edgekd.report.ladders import TITLE as LADDER_TITLE
 from edgekd.report.ladders import verdict
@@ -98,18 +99,7 @@ def to_html(report: Report, drawn: dict[str, list[Picture]]) -> str:
     Raises:
         MissingExtra: without the packages of the ``report`` extra.
     """
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ModuleNotFoundError as error:
-        raise MissingExtra(error.name or "jinja2", "report") from error
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    return environment.get_template("template.html.j2").render(
+    return html_template(Path(__file__).parent).render(  # type: ignore[no-any-return]
         report=report,
         views=[_view(section, drawn.get(section.name, [])) for section in report.sections],
         legend=[(label.value, meaning) for label, meaning in LEGEND.items()],
