@@ -14,11 +14,12 @@ from edgekd.analysis.ladder import overall
 from edgekd.artifacts import publish_folder
 from edgekd.bundle import MODEL_FILE, load_bundle
 from edgekd.decisions import Decision
-from edgekd.errors import ConfigError, InvalidArtifact, MissingExtra, NotApplicable
+from edgekd.errors import ConfigError, InvalidArtifact, MissingExtra, NotApplicable, unknown_name
 from edgekd.judging import limits_of, measure_and_judge
 from edgekd.publish import write_bundle
 from edgekd.results import Evidence
 from edgekd.steps import SparseStep
+from edgekd.student.names import STUDENT_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +27,15 @@ if TYPE_CHECKING:
 
     from edgekd.bundle import Bundle
     from edgekd.compression import Compressor
+    from edgekd.config import CompressConfig
+    from edgekd.devices import DeviceProfile
     from edgekd.exported import ExportedModel
     from edgekd.graphs import Graphs
     from edgekd.results import BenchResult
     from edgekd.steps import Rung
+
+
+_KINDS = ("teacher", *STUDENT_KINDS)
 
 
 @dataclass
@@ -52,8 +58,7 @@ class Ladder:
         self.folder = graphs.folder
         self.progress = graphs.progress
         self.config = self.recipe.compress
-        self.rungs = self.profile.ladder if self.config.ladder is None else self.config.ladder
-        check_ladder(self.rungs)
+        self.rungs = ladder_of(self.profile, self.config)
         self._untimed: set[str] = set()
 
     def climb(self, model: ExportedModel) -> Climbed:
@@ -162,21 +167,26 @@ class Ladder:
         return load_bundle(target)
 
 
-def check_ladder(rungs: Sequence[Rung]) -> None:
-    """Refuse two rungs for one kind that have one name.
+def ladder_of(profile: DeviceProfile, config: CompressConfig) -> list[Rung]:
+    """Return the candidates of a target: the recipe's, or else the profile's.
 
     Raises:
-        ConfigError: naming it.
+        ConfigError: when a rung is for an unknown kind, or two for one kind have one name.
     """
+    rungs = profile.ladder if config.ladder is None else config.ladder
     seen: dict[str, list[Rung]] = {}
     for rung in rungs:
+        for kind in rung.kinds or ():
+            if kind not in _KINDS:
+                raise unknown_name("kind of model", kind, _KINDS, hint=f"See 'kinds' of the candidate '{rung.label}'.")
         for other in seen.setdefault(rung.label, []):
             if rung.kinds is None or other.kinds is None or set(rung.kinds) & set(other.kinds):
                 raise ConfigError(
                     f"Two candidates of the ladder are both called '{rung.label}'.",
-                    hint="Remove one of them; what differs in them does not show in the name of a variant.",
+                    hint="Give one of them a name.",
                 )
         seen[rung.label].append(rung)
+    return rungs
 
 
 def _int8_loses(results: Sequence[BenchResult], decisions: Sequence[Decision], max_drop: float) -> bool:

@@ -22,7 +22,7 @@ from edgekd.exported import ExportedModel
 from edgekd.feasible import check_students
 from edgekd.graphs import Graphs
 from edgekd.labelling import Classifier, Labeller
-from edgekd.ladder import Ladder
+from edgekd.ladder import Ladder, ladder_of
 from edgekd.recipe import dump_recipe
 from edgekd.runfolder import METRICS_FILE, WEIGHTS_FILE, RunFolder, file_hash
 
@@ -126,6 +126,8 @@ class _Run:
 
     def distill(self) -> DistillOutcome:
         check_students(self.recipe)
+        for profile in self.profiles:
+            ladder_of(profile, self.recipe.compress)  # a wrong one is told before anything is trained
         write_text_atomic(self.folder.recipe, dump_recipe(self.recipe))
         for desk in self.desks:
             _ = desk.data  # a wrong file is told before anything is trained
