@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgekd.artifacts import hash_json, publish_folder, read_json, write_json_atomic
 from edgekd.bundle import TOKENIZER_FILE, LineageStep
-from edgekd.errors import NotApplicable
-from edgekd.runfolder import COMPRESS_FILE, WEIGHTS_FILE, file_hash, is_done, recorded
+from edgekd.refusals import raise_remembered, remembered
+from edgekd.runfolder import COMPRESS_FILE, WEIGHTS_FILE, file_hash, is_done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +40,6 @@ class Compressor:
         self._target = graphs.profile.name
         self._folder = graphs.folder
         self._progress = graphs.progress
-        self._refused: dict[str, NotApplicable] = {}
 
     def apply(self, model: ExportedModel, steps: Sequence[Any]) -> ExportedModel:
         """Return ``model`` after ``steps``.
@@ -68,14 +67,8 @@ class Compressor:
             settings = f"{self._target}-{settings}"
         target = self._folder.compressed(model.name, f"{label}-{settings}")
         if not is_done(target, "compress", inputs):
-            key = hash_json(inputs)
-            if key in self._refused:
-                raise self._refused[key]
-            try:
-                self._carry_out(model, step, inputs, target, label)
-            except NotApplicable as error:
-                self._refused[key] = error
-                raise
+            self._carry_out(model, step, inputs, target, label)
+        raise_remembered(target)
         record = read_json(target / COMPRESS_FILE)
         weights = file_hash(target, WEIGHTS_FILE)
         line = LineageStep(step=step.step, name=label, hash=weights, details=record["details"])
@@ -109,7 +102,7 @@ class Compressor:
             median_latency_s=self._graphs.latency_probe(),
             progress=self._progress,
         )
-        with recorded(target, "compress", inputs):
+        with remembered(target, "compress", inputs):
             piece, details = apply_model_step(Workpiece(opened.model, opened.tokenizer), step, shop)
             scored = score_model(piece.model, piece.tokenizer, lesson.data, max_length=lesson.teacher.max_length)
             metrics = {"parameters": count_parameters(piece.model), **scored.as_dict()}

@@ -14,6 +14,7 @@ from edgekd.bundle import GRAPH_FILES, MODEL_FILE, TOKENIZER_FILE, LineageStep, 
 from edgekd.devices import int8_for
 from edgekd.errors import InvalidArtifact, MissingExtra, NotApplicable
 from edgekd.labelling import read_calibration
+from edgekd.refusals import raise_remembered, remembered
 from edgekd.runfolder import is_done, recorded
 
 if TYPE_CHECKING:
@@ -126,12 +127,13 @@ class Graphs:
             "max_drop": self.recipe.compress.max_accuracy_drop,
         }
         if is_done(target, "graph", inputs):
+            raise_remembered(target)
             return target
         from edgekd.compress.graph_steps import change_graph
 
         self.progress.start(f"{name_of(model)}: {label}", None)
         try:
-            with recorded(target, "graph", inputs), publish_folder(target) as building:
+            with remembered(target, "graph", inputs), publish_folder(target) as building:
                 details, parity = change_graph(exported, building, steps, self.workshop(model))
                 write_json_atomic(building / PARITY_FILE, parity.model_dump())
                 write_json_atomic(building / DETAILS_FILE, details)

@@ -77,7 +77,7 @@ class Ladder:
             before = len(built)
             self._build(model, more, built, failed)
             if len(built) > before:
-                climbed = self._decide(model, base, built)
+                climbed = self._decide(model, base, built, "more")
         kept = {decision.variant for decision in climbed.decisions if decision.kept}
         climbed.bundles = [self._publish(base)]
         climbed.bundles += [self._publish(bundle) for name, (bundle, _) in built.items() if name in kept]
@@ -140,15 +140,17 @@ class Ladder:
     def _write(self, model: ExportedModel, form: ExportedModel, graph: Path, name: str, precision: str) -> Bundle:
         return write_bundle(form, graph, self.graphs, self.folder.candidates(self.profile.name) / name, precision)
 
-    def _decide(self, model: ExportedModel, base: Bundle, built: dict[str, tuple[Bundle, Rung]]) -> Climbed:
-        """Measure the model's fp32 self and its candidates in turns, and judge."""
+    def _decide(
+        self, model: ExportedModel, base: Bundle, built: dict[str, tuple[Bundle, Rung]], session: str = ""
+    ) -> Climbed:
+        """Measure the model's fp32 self and its candidates in turns, and judge; each session has its own folder."""
         results, decisions = measure_and_judge(
             base,
             list(built.values()),
             data=self.graphs.data,
             profile=self.profile,
             config=self.config,
-            out=self.folder.results(self.profile.name) / "ladder" / model.name,
+            out=self.folder.results(self.profile.name) / "ladder" / model.name / session,
             progress=self.progress,
         )
         return Climbed([], decisions, results)

@@ -45,7 +45,8 @@ def measure_once(
     )
     stored = _stored(out, key)
     if stored is not None:
-        progress.say(f"Measurements in {out.name}: unchanged, reused")
+        others = f" and {len(variants) - 1} more" if len(variants) > 1 else ""
+        progress.say(f"Measurements of {variants[0].name}{others}: unchanged, reused")
         return stored
     for old in out.glob(f"*{RESULT_SUFFIX}"):
         old.unlink()

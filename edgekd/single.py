@@ -10,9 +10,16 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from edgekd.arms import make_lessons
-from edgekd.artifacts import STAGE_FILE, folder_bytes, folder_lock, publish_folder, read_json, sha256_file
+from edgekd.artifacts import (
+    STAGE_FILE,
+    folder_bytes,
+    publish_folder,
+    read_json,
+    sha256_file,
+    write_json_atomic,
+)
 from edgekd.bench.machine import describe_machine
-from edgekd.bundle import TOKENIZER_FILE, LineageStep, graph_in, is_bundle, load_bundle, write_manifest
+from edgekd.bundle import MANIFEST_FILE, TOKENIZER_FILE, LineageStep, graph_in, is_bundle, load_bundle, write_manifest
 from edgekd.compression import Compressor
 from edgekd.config import StudentConfig
 from edgekd.data.prepare import prepare
@@ -26,6 +33,7 @@ from edgekd.publish import CONFIG_FILES, write_bundle
 from edgekd.runfolder import COMPRESS_FILE, RunFolder
 from edgekd.runtime.tokenization import pad_id
 from edgekd.student.names import STUDENT_KINDS
+from edgekd.workplace import require_source, work_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +63,11 @@ class SmallerModel:
     after: dict[str, Any]
     details: list[dict[str, Any]]  # what each step did
 
+    @property
+    def is_uneven(self) -> bool:
+        """True when its layers have different widths, so that only edgekd opens it."""
+        return bool(read_json(self.folder / "config.json").get("edgekd_pruned"))
+
 
 def compress_folder(
     model: Path, steps: Sequence[Any], recipe: Recipe, profile: DeviceProfile, out: Path, progress: Progress
@@ -67,8 +80,13 @@ def compress_folder(
     Raises:
         NotApplicable: when a step has nothing to do on the model.
     """
-    folder = RunFolder(out.with_name(f".{out.name}.work"))
-    with folder_lock(folder.root):
+    require_source(model)
+    if is_bundle(model):
+        raise ConfigError(
+            f"'{model}' is a bundle; its graph cannot be trained again.",
+            hint="Give the model folder that it was made of (config.json and model.safetensors).",
+        )
+    with work_folder(model, out, COMPRESS_FILE) as folder:
         desk, made = _open(model, recipe, folder, progress)
         graphs = Graphs(profile, recipe, desk.data, folder, progress)
         after = _compressor(desk, made, graphs).apply(made, steps)
@@ -78,8 +96,9 @@ def compress_folder(
             for path in after.folder.iterdir():
                 if path.name != STAGE_FILE:
                     shutil.copyfile(path, building / path.name)
-        metrics = read_json(out / COMPRESS_FILE)["metrics"]
-        shutil.rmtree(folder.root)
+        record = read_json(out / COMPRESS_FILE)
+        metrics = record["metrics"]
+        write_json_atomic(out / COMPRESS_FILE, {**record, "max_length": recipe.teacher.max_length})
     return SmallerModel(out, {**made.metrics, "bytes": before_bytes}, {**metrics, "bytes": folder_bytes(out)}, details)
 
 
@@ -95,8 +114,8 @@ def quantize(
         ConfigError: when the source is no fp32 ONNX bundle and no model folder.
         NotApplicable: when a step has nothing to do.
     """
-    folder = RunFolder(out.with_name(f".{out.name}.work"))
-    with folder_lock(folder.root):
+    require_source(source)
+    with work_folder(source, out, MANIFEST_FILE) as folder:
         if is_bundle(source):
             base, data = load_bundle(source), prepare(recipe.data)
             made = _from_bundle(base, rung, recipe, profile, data, out, progress)
@@ -119,7 +138,6 @@ def quantize(
             out=folder.results(profile.name),
             progress=progress,
         )
-        shutil.rmtree(folder.root)
     return made, decisions
 
 
@@ -132,6 +150,7 @@ def sensitivity_of(source: Path, recipe: Recipe, profile: DeviceProfile, progres
     """
     from edgekd.compress.graph_steps import int8_sensitivity
 
+    require_source(source)
     if is_bundle(source):
         base = load_bundle(source)
         return int8_sensitivity(base.folder, _shop_of(base, recipe, profile, prepare(recipe.data), progress))

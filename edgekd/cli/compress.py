@@ -165,6 +165,9 @@ def _recipe(
     """Return a recipe whose teacher is a classifier that is there already, and the profile."""
     from edgekd.cli.options import build_recipe
     from edgekd.devices import find_profile
+    from edgekd.workplace import stored_max_length
 
+    if not any(item.startswith("teacher.max_length") for item in settings or []):
+        flags["teacher.max_length"] = stored_max_length(Path(teacher))
     flags |= {"teacher.model": teacher, "teacher.fine_tune": False}
     return build_recipe(None, flags, settings, targets=[target]), find_profile(target, devices)

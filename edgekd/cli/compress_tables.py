@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edgekd.cli.common import print_json, stdout_console
+from edgekd.report import units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,14 +24,15 @@ def show_smaller(made: SmallerModel, as_json: bool) -> None:
     if as_json:
         print_json({**asdict(made), "folder": str(made.folder)})
         return
+    from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"Smaller model {escape(str(made.folder))}", title_justify="left")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in ("", "before", "after"):
         table.add_column(heading, justify="right" if heading else "left")
     table.add_row("parameters", *(f"{side['parameters']:,}" for side in (made.before, made.after)))
-    table.add_row("folder", *(f"{side['bytes'] / 1e6:.2f} MB" for side in (made.before, made.after)))
+    table.add_row("folder", *(units.size(side["bytes"]) for side in (made.before, made.after)))
     for split in ("validation", "test"):
         for name in _SCORES:
             if name in made.before[split]:
@@ -40,6 +42,10 @@ def show_smaller(made: SmallerModel, as_json: bool) -> None:
     for details in made.details:
         if "words" in details:
             stdout_console().print(escape(details["words"]), soft_wrap=True, highlight=False)
+    if made.is_uneven:
+        told = "Its layers have different widths, which config.json of transformers cannot say: only edgekd opens it."
+        stdout_console().print(told, soft_wrap=True, highlight=False)
+    stdout_console().print(f"Smaller model: {made.folder}", soft_wrap=True, highlight=False, markup=False)
 
 
 def show_quantized(bundle: Bundle, decisions: Sequence[Decision], as_json: bool) -> None:
@@ -53,6 +59,9 @@ def show_quantized(bundle: Bundle, decisions: Sequence[Decision], as_json: bool)
     console = stdout_console()
     for part in render_decisions(decisions):
         console.print(part, highlight=False)
+    for decision in decisions:  # why it was kept, which the table leaves out
+        if decision.variant == bundle.manifest.name and decision.status == "kept":
+            console.print(f"Kept {decision.variant}: {decision.reason}", highlight=False, markup=False)
     console.print(f"Bundle: {bundle.folder}", highlight=False, soft_wrap=True, markup=False)
 
 
@@ -61,17 +70,19 @@ def show_sensitivity(table: Sensitivity, as_json: bool) -> None:
     if as_json:
         print_json(table.as_dict())
         return
+    from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table
 
     score = table.score_name.replace("_", " ")
-    shown = Table(
-        title=f"One operator in fp32, all others int8: {table.texts} validation texts. fp32 {score} "
-        f"{table.fp32.score:.3f}; all int8 {table.int8.score:.3f}, {table.divergence_name} "
-        f"{_number(table.int8.divergence)}, {table.int8.flips} labels changed",
-        title_justify="left",
+    stdout_console().print(
+        f"One operator in fp32, all others int8, on {table.texts} validation texts. fp32: {score} "
+        f"{table.fp32.score:.3f}. All int8: {score} {table.int8.score:.3f}, {table.divergence_name} "
+        f"{_number(table.int8.divergence)}, {table.int8.flips} labels changed.",
+        highlight=False,
     )
-    shown.add_column("operator")
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    shown.add_column("operator", overflow="fold")
     shown.add_column("type")
     for heading in ("fp32 costs", score, "gain", f"{table.divergence_name} gain", "labels changed"):
         shown.add_column(heading, justify="right")

@@ -82,7 +82,7 @@ def test_the_run_ends_with_a_table_and_a_report(finished):
     assert report.is_file()
     results = list((folder / "out" / "results" / "cpu").glob("*.result.json"))
     names = {json.loads(path.read_text())["variant"] for path in results}
-    assert {"bag-fp32", "bag-int8", "cnn-fp32", "transformer-fp32", "teacher-fp32"} <= names
+    assert {"bag-fp32", "cnn-fp32", "transformer-fp32", "teacher-fp32"} <= names
     assert any(json.loads(path.read_text())["backend"] == "torch" for path in results)
 
 
@@ -93,7 +93,7 @@ def test_every_bundle_is_verified_and_knows_where_it_comes_from(finished):
         assert {b.manifest.name for b in bundles} >= {"bag-fp32", "cnn-fp32", "transformer-fp32", "teacher-fp32"}
         for bundle in bundles:
             assert bundle.manifest.target == target
-            assert bundle.manifest.lineage[-1].step == ("export" if bundle.manifest.precision == "fp32" else "quantize")
+            assert bundle.manifest.lineage[-1].step == ("export" if bundle.manifest.precision == "fp32" else "graph")
             if bundle.manifest.role == "student":
                 assert [step.step for step in bundle.manifest.lineage[:3]] == ["teacher", "labels", "student"]
                 assert bundle.manifest.proof.control
@@ -108,6 +108,18 @@ def test_a_board_that_is_not_here_has_host_numbers_only(finished):
     assert "host" in done.stdout
 
 
+def test_candidates_that_cannot_be_timed_here_have_a_size_and_a_score_only(finished):
+    folder, *_ = finished
+    for target in ("cpu", "jetson-orin-nano"):
+        decisions = json.loads((folder / "out" / "results" / target / "decisions.json").read_text())
+        rows = {row["variant"]: row for row in decisions if row["model"] == "transformer"}
+        assert set(rows) == {"transformer-fp32", "transformer-int8", "transformer-fp16"}
+        assert rows["transformer-fp16"]["p50_s"] is rows["transformer-fp16"]["latency_ratio"] is None
+        assert rows["transformer-fp16"]["size_bytes"] < rows["transformer-fp32"]["size_bytes"]
+        assert 0 <= rows["transformer-fp16"]["score"] <= 1
+        assert rows["transformer-int8"]["p50_s"] > 0
+
+
 def test_a_second_run_reuses_everything(finished):
     folder, recipe, _ = finished
     stages = list((folder / "out").rglob("stage.json"))
@@ -117,7 +129,7 @@ def test_a_second_run_reuses_everything(finished):
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - started < 60
     assert {p: p.stat().st_mtime_ns for p in stages} == before
-    for line in ("encoder: unchanged", "bag, distilled, seed 0: unchanged", "Measurements for cpu: unchanged"):
+    for line in ("encoder: unchanged", "bag, distilled, seed 0: unchanged", "Measurements of teacher-torch-fp32 and"):
         assert line in done.stderr
 
 

@@ -33,7 +33,7 @@ LAYERS = [
     {"cli", "__main__"},
     {"search"},
     {"pipeline", "measure", "publish", "labelling", "arms", "desk", "feasible"}
-    | {"compression", "graphs", "ladder", "sessions", "exported", "judging", "single"},
+    | {"compression", "graphs", "ladder", "sessions", "exported", "judging", "single", "refusals", "workplace"},
     {"gate"},
     {"explain"},
     {"report"},

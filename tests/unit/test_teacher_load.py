@@ -6,7 +6,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from edgekd.compress.prune import find_groups, remove  # noqa: E402
+from edgekd.compress.qat import prepare, quantized_layers  # noqa: E402
 from edgekd.config import TeacherConfig  # noqa: E402
+from edgekd.devices import Int8  # noqa: E402
 from edgekd.errors import ConfigError, DataError  # noqa: E402
 from edgekd.progress import Silent  # noqa: E402
 from edgekd.tasks import Task, TaskKind  # noqa: E402
@@ -77,3 +80,39 @@ def test_models_that_cannot_be_opened(tmp_path):
             Task(TaskKind.SINGLE_LABEL, ("a", "b")),
             Silent(),
         )
+
+
+def wide_model(folder):
+    """A classifier with matrices that int8 rounding is for."""
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    make_classifier(folder)
+    sizes = {"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 1, "intermediate_size": 128}
+    shape = AutoConfig.from_pretrained(folder).to_dict() | sizes
+    torch.manual_seed(0)
+    return AutoModelForSequenceClassification.from_config(AutoConfig.for_model(**shape)).eval()
+
+
+@pytest.mark.parametrize("kept", [{}, {"heads": 3, "ffn": 72}], ids=["whole", "pruned"])
+def test_a_model_trained_with_rounding_opens_as_it_was_saved(tmp_path, kept):
+    model = wide_model(tmp_path)
+    if kept:
+        groups = find_groups(model, None)
+        model = remove(model, {group.name: list(range(kept[group.unit])) for group in groups})
+        assert model.config.edgekd_pruned
+    flavour = Int8(activation="uint8", weight="int8", reason="x")
+    prepare(model, per_channel=True, flavour=flavour, steps=4)
+    ids = torch.tensor([[2, 7, 9, 11, 3]])
+    model.train()
+    model(input_ids=ids, attention_mask=torch.ones_like(ids))
+    model.eval().save_pretrained(tmp_path)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    with torch.no_grad():
+        again = load_classifier(tmp_path, 32, Silent()).model
+        assert quantized_layers(again).keys() == quantized_layers(model).keys()
+        assert torch.equal(again(**inputs).logits, model(**inputs).logits)
+
+        task = Task(TaskKind.SINGLE_LABEL, ("negative", "positive"))
+        fresh = load_for_training(TeacherConfig(model=str(tmp_path), max_length=32), task, Silent()).model
+    assert not quantized_layers(fresh)
+    assert not hasattr(fresh.config, "edgekd_qat")
