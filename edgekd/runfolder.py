@@ -80,10 +80,6 @@ class RunFolder:
         """A model after some steps of compression, a Hugging Face folder."""
         return self.root / "compressed" / name / steps
 
-    def graph(self, name: str, opset: int, steps: str, target: str) -> Path:
-        """The graph of a model after some steps on it, in a target's flavour."""
-        return self.root / "exports" / f"{name}-opset{opset}-{steps}-{target}"
-
     def candidates(self, target: str) -> Path:
         """The bundles that were tried for a target."""
         return self.root / "candidates" / target

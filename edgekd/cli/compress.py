@@ -165,8 +165,14 @@ def _recipe(
     """Return a recipe whose teacher is a classifier that is there already, and the profile."""
     from edgekd.cli.options import build_recipe
     from edgekd.devices import find_profile
+    from edgekd.errors import ConfigError
     from edgekd.workplace import stored_max_length
 
+    if flags["data.train"] is None and not any(item.startswith("data.train=") for item in settings or []):
+        raise ConfigError(
+            "Labelled texts are needed, to learn from and to measure with, but there is no --data.",
+            hint="For a model of a run: --data RUN/data",
+        )
     if not any(item.startswith("teacher.max_length") for item in settings or []):
         flags["teacher.max_length"] = stored_max_length(Path(teacher))
     flags |= {"teacher.model": teacher, "teacher.fine_tune": False}
