@@ -251,7 +251,7 @@ def _open(model: Path, recipe: Recipe, folder: RunFolder, progress: Progress) ->
         weights_hash=classifier.weights_hash,
         tokenizer_hash=classifier.tokenizer_hash,
         metrics=classifier.metrics,
-        lineage=[LineageStep(step="model", name=str(model), hash=classifier.weights_hash)],
+        lineage=[LineageStep(step="model", name=model.name, hash=classifier.weights_hash)],
         proof=None,
     )
 
