@@ -14,7 +14,7 @@ from edgekd.analysis.gain import prove
 from edgekd.analysis.scores import choose
 from edgekd.artifacts import hash_json, read_json, write_json_atomic
 from edgekd.labelling import read_calibration
-from edgekd.proof import Proof
+from edgekd.proof import Arm, Proof
 from edgekd.runfolder import PREDICTIONS_FILE, TRAIN_FILE, is_done, recorded
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ _TEACHING = {
     *("teacher", "loss", "alpha", "beta", "temperature", "dkd_target", "dkd_others", "alpha_curve", "alpha_end"),
     *("temperature_curve", "temperature_end", "sample_weights", "feature_losses", "feature_epochs", "self_training"),
 }
-
-DISTILLED, CONTROL, TRANSFER_CONTROL = "distilled", "control", "transfer-control"
 
 
 @dataclass(frozen=True)
@@ -69,54 +67,51 @@ class Arms:
         labels = [labeller.key for labeller in labellers]
         lessons = _Lessons(config, desks, labellers)
         distilled = {
-            seed: self._arm(DISTILLED, lessons, seed, {"config": full, "labels": labels, **start}) for seed in seeds
+            seed: self._arm(Arm.DISTILLED, lessons, seed, {"config": full, "labels": labels, **start}) for seed in seeds
         }
-        controls: dict[str, list[int]] = {CONTROL: [], TRANSFER_CONTROL: []}
+        controls: dict[Arm, list[int]] = {Arm.CONTROL: [], Arm.TRANSFER_CONTROL: []}
         for seed in seeds:
             if self.recipe.control:
                 steps = distilled[seed]["training"]["steps"]
                 # An own vocabulary is made of all texts, so the control depends on them too.
                 begin = labels if config.vocabulary else desks[0].labeller.teacher_key
-                self._arm(CONTROL, lessons, seed, {"config": shape, "steps": steps, "start": begin, **start}, steps)
-                controls[CONTROL].append(seed)
+                self._arm(Arm.CONTROL, lessons, seed, {"config": shape, "steps": steps, "start": begin, **start}, steps)
+                controls[Arm.CONTROL].append(seed)
             if self.recipe.transfer_control:
-                self._arm(TRANSFER_CONTROL, lessons, seed, {"config": shape, "labels": labels, **start})
-                controls[TRANSFER_CONTROL].append(seed)
+                self._arm(Arm.TRANSFER_CONTROL, lessons, seed, {"config": shape, "labels": labels, **start})
+                controls[Arm.TRANSFER_CONTROL].append(seed)
         return [self._conclude(config, desk, seeds, controls) for desk in desks]
 
     def _conclude(
-        self, config: StudentConfig, desk: Desk, seeds: list[int], controls: dict[str, list[int]]
+        self, config: StudentConfig, desk: Desk, seeds: list[int], controls: dict[Arm, list[int]]
     ) -> TrainedStudent:
         """Return the student of one desk: the seed that is best on validation, and the proof."""
-        records = {seed: read_json(desk.folder.arm(config.label, DISTILLED, seed) / TRAIN_FILE) for seed in seeds}
+        records = {seed: read_json(desk.folder.arm(config.label, Arm.DISTILLED, seed) / TRAIN_FILE) for seed in seeds}
         metric = desk.data.task.main_metric
         best = max(seeds, key=lambda seed: (records[seed]["validation"][metric], -seed))
         proof = _prove(config, desk, seeds, controls)
         write_json_atomic(desk.folder.proof(config.label), proof.model_dump(mode="json"))
         self.progress.say(f"  {config.label}: {proof.words}")
-        return TrainedStudent(config, desk.folder.arm(config.label, DISTILLED, best), records[best], proof)
+        return TrainedStudent(config, desk.folder.arm(config.label, Arm.DISTILLED, best), records[best], proof)
 
     def _arm(
-        self, arm: str, lessons: _Lessons, seed: int, inputs: dict[str, Any], steps: int | None = None
+        self, arm: Arm, lessons: _Lessons, seed: int, inputs: dict[str, Any], steps: int | None = None
     ) -> dict[str, Any]:
         """Train one arm with one seed, or reuse it; return its record for the first desk."""
         name = lessons.config.label
         targets = [desk.folder.arm(name, arm, seed) for desk in lessons.desks]
-        stage = "student" if arm == DISTILLED else "control"
-        inputs = {**inputs, "arm": arm, "seed": seed}
+        stage = "student" if arm is Arm.DISTILLED else "control"
+        inputs = {**inputs, "arm": arm.value, "seed": seed}
         if all(is_done(target, stage, inputs) for target in targets):
-            self.progress.say(f"{name}, {arm}, seed {seed}: unchanged, reused")
+            self.progress.say(f"{name}, {arm.value}, seed {seed}: unchanged, reused")
         else:
             from edgekd.student.distill import train_arm
-            from edgekd.student.lesson import Arm
 
-            work = lessons.desks[0].folder.work(f"{name}-{arm}-{seed}-{hash_json(inputs)[:12]}")
+            work = lessons.desks[0].folder.work(f"{name}-{arm.value}-{seed}-{hash_json(inputs)[:12]}")
             with ExitStack() as stack:
                 for target in targets:
                     stack.enter_context(recorded(target, stage, inputs))
-                train_arm(
-                    Arm(arm), lessons.made, seed=seed, steps=steps, targets=targets, work=work, progress=self.progress
-                )
+                train_arm(arm, lessons.made, seed=seed, steps=steps, targets=targets, work=work, progress=self.progress)
         record: dict[str, Any] = read_json(targets[0] / TRAIN_FILE)
         return record
 
@@ -148,21 +143,21 @@ def make_lessons(config: StudentConfig, desks: Sequence[Desk], labellers: Sequen
     ]
 
 
-def _prove(config: StudentConfig, desk: Desk, seeds: list[int], controls: dict[str, list[int]]) -> Proof:
-    def choices(arm: str, chosen: list[int]) -> list[list[Target]]:
+def _prove(config: StudentConfig, desk: Desk, seeds: list[int], controls: dict[Arm, list[int]]) -> Proof:
+    def choices(arm: Arm, chosen: list[int]) -> list[list[Target]]:
         return [_choices(config, desk, arm, seed) for seed in chosen]
 
     return prove(
         desk.data.task,
         desk.data.test.targets,
-        choices(DISTILLED, seeds),
-        choices(CONTROL, controls[CONTROL]),
-        choices(TRANSFER_CONTROL, controls[TRANSFER_CONTROL]),
+        choices(Arm.DISTILLED, seeds),
+        choices(Arm.CONTROL, controls[Arm.CONTROL]),
+        choices(Arm.TRANSFER_CONTROL, controls[Arm.TRANSFER_CONTROL]),
         seeds=seeds,
     )
 
 
-def _choices(config: StudentConfig, desk: Desk, arm: str, seed: int) -> list[Target]:
+def _choices(config: StudentConfig, desk: Desk, arm: Arm, seed: int) -> list[Target]:
     """Return what a trained arm predicts for the test texts."""
     from safetensors.numpy import load_file
 

@@ -94,6 +94,10 @@ class Labeller:
         """The first classifier, opened."""
         return self._open(self.classifiers[0])
 
+    def _opened(self, classifier: Classifier) -> Teacher:
+        """Return a classifier; only the first one stays open."""
+        return self.teacher if classifier is self.classifiers[0] else self._open(classifier)
+
     def _open(self, classifier: Classifier) -> Teacher:
         import edgekd.student.kinds  # noqa: F401 - registers our models with the Auto classes
         from edgekd.teacher.load import load_classifier
@@ -131,10 +135,9 @@ class Labeller:
         found = []
         for classifier in self.classifiers:
             key = self._key_of(classifier, texts)
-            opened = self.teacher if classifier is self.classifiers[0] else self._open(classifier)
             found.append(
                 label_texts(
-                    opened,
+                    self._opened(classifier),
                     texts,
                     key=key,
                     config=self.recipe.labels,
@@ -162,6 +165,6 @@ class Labeller:
 
         found = []
         for classifier in self.classifiers:
-            opened = self.teacher if classifier is self.classifiers[0] else self._open(classifier)
+            opened = self._opened(classifier)
             found.append(logits_of(opened.model, opened.tokenizer, self.data.test.texts, max_length=opened.max_length))
         return score(self.data.task, self.data.test.targets, self._together(found))

@@ -7,6 +7,14 @@ from enum import Enum
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class Arm(str, Enum):
+    """A way to train the same student, to tell what helped."""
+
+    DISTILLED = "distilled"
+    CONTROL = "control"  # true labels alone
+    TRANSFER_CONTROL = "transfer-control"  # the texts of the distilled one, the teacher's choices as if they were true
+
+
 class Helped(str, Enum):
     """What the interval of a gain says."""
 

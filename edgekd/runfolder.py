@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from edgekd.proof import Arm
+
 # Raise a stage's number when its code changes what it writes for the same inputs.
 STAGE_VERSIONS = {"teacher": 3, "student": 3, "control": 3, "compress": 1, "export": 2, "graph": 1}
 
@@ -64,9 +66,9 @@ class RunFolder:
         """One of the further teachers, from 1."""
         return self.root / "more-teachers" / str(number)
 
-    def arm(self, name: str, arm: str, seed: int) -> Path:
+    def arm(self, name: str, arm: Arm, seed: int) -> Path:
         """One training of a student: for the arm ``distilled`` a Hugging Face folder, for controls scores only."""
-        return self.root / "students" / name / arm / f"seed-{seed}"
+        return self.root / "students" / name / arm.value / f"seed-{seed}"
 
     def proof(self, name: str) -> Path:
         """What the arms of a student say about the teacher's help."""

@@ -22,8 +22,8 @@ from edgekd.compress.qat import prepare
 from edgekd.compress.recover import recover
 from edgekd.compress.sparse import sparsify
 from edgekd.compress.vocabulary import shrink_vocabulary
+from edgekd.proof import Arm
 from edgekd.steps import PruneStep, QatStep, SparseStep, VocabularyStep
-from edgekd.student.lesson import Arm
 from edgekd.student.objective import LabelObjective
 
 if TYPE_CHECKING:

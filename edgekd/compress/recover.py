@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edgekd.goals import Schedule
-from edgekd.student.lesson import Arm
+from edgekd.proof import Arm
 from edgekd.student.objective import DistillationObjective
 from edgekd.training import train
 

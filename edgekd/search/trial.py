@@ -44,8 +44,8 @@ def open_trainer(config: StudentConfig, desks: Sequence[Desk], labellers: Sequen
     Self-training is left out: its rounds come after what is searched here.
     """
     from edgekd.arms import make_lessons
+    from edgekd.proof import Arm
     from edgekd.student.distill import train_student
-    from edgekd.student.lesson import Arm
 
     lessons = make_lessons(config, desks, labellers)
     for lesson in lessons:

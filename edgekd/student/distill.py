@@ -14,12 +14,12 @@ from safetensors.numpy import save_file
 
 from edgekd.artifacts import publish_folder, write_json_atomic
 from edgekd.goals import Schedule
+from edgekd.proof import Arm
 from edgekd.runfolder import PREDICTIONS_FILE, TRAIN_FILE
 from edgekd.scoring import in_words, score_model
 from edgekd.student.base import count_parameters, start_at_priors
 from edgekd.student.heads import HeadsObjective, HeadTexts, layout, only, widen
 from edgekd.student.kinds import build_student
-from edgekd.student.lesson import Arm
 from edgekd.student.objective import DistillationObjective, LabelObjective
 from edgekd.student.self_training import self_train
 from edgekd.training import train, writing_to
@@ -68,7 +68,7 @@ def train_arm(
     trained = train_student(arm, lessons, seed=seed, steps=steps, work=work, progress=progress, on_score=on_score)
     for lesson, head, target in zip(lessons, trained.heads, targets, strict=True):
         model = trained.model if len(lessons) == 1 else only(trained.model, head)
-        _publish(arm, lesson, model, {**trained.record}, target)
+        _publish(arm, lesson, model, trained.record, target)
     shutil.rmtree(work, ignore_errors=True)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import random
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from edgekd.analysis.scores import choose
 from edgekd.batches import EncodedTexts
 from edgekd.goals import ValidationTexts
+from edgekd.proof import Arm
 from edgekd.student.vocabulary import student_tokenizer
 from edgekd.teacher.load import encode
 
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     from edgekd.data.types import Target, TextData
     from edgekd.tasks import Calibration
     from edgekd.teacher.load import Teacher
-
-
-class Arm(str, Enum):
-    """A way to train the same student, to tell what helped."""
-
-    DISTILLED = "distilled"
-    CONTROL = "control"  # true labels alone
-    TRANSFER_CONTROL = "transfer-control"  # the texts of the distilled one, the teacher's choices as if they were true
 
 
 @dataclass(frozen=True)
