@@ -32,7 +32,8 @@ def test_json_is_one_document_with_units_in_the_names():
     assert row["parameters"] == 8000 * 17 + 16 * 16 + 16 + 16 * 4 + 4
     assert row["fp32_bytes"] == 4 * row["parameters"]
     assert row["macs_length_32"] == 32 * 16 + 16 * 16 + 16 * 4
-    assert row["int8_bytes"] == row["parameters"] + 3 * (16 + 4)
+    scales = 8000 + 1  # of the token vectors, and of the table of token weights
+    assert row["int8_bytes"] == row["parameters"] + 3 * (16 + 4) + 4 * scales
 
 
 def test_a_cut_transformer_keeps_its_teachers_vocabulary():
