@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from edgekd.artifacts import hash_json, publish_folder, read_json, write_json_atomic
+from edgekd.artifacts import STAGE_FILE, hash_json, publish_folder, read_json, write_json_atomic
 from edgekd.bundle import GRAPH_FILES, MODEL_FILE, TOKENIZER_FILE, LineageStep, graph_in
 from edgekd.devices import int8_for
 from edgekd.errors import InvalidArtifact, MissingExtra, NotApplicable
@@ -49,6 +49,7 @@ class Graphs:
         self.data = data
         self.folder = folder
         self.progress = progress
+        self._workshop: tuple[tuple[str, str], GraphWorkshop] | None = None  # of the last form that was asked for
 
     @cached_property
     def flavour(self) -> Int8:
@@ -82,7 +83,7 @@ class Graphs:
         self.progress.start(f"Exporting {name_of(model)}", None)
         loaded = load_classifier(model.folder, self.recipe.teacher.max_length, self.progress)
         pad = loaded.tokenizer.pad_token_id or 0
-        ids = self._parity_ids(model)
+        ids = self.workshop(model).parity_rows
         expected = predict_logits(loaded.model, ids, pad_token_id=pad)
         with recorded(target, "export", inputs), publish_folder(target) as building:
             limits = self._write(loaded.model, building / MODEL_FILE)
@@ -95,11 +96,12 @@ class Graphs:
 
     def _write(self, model: PreTrainedModel, path: Path) -> ExportConfig:
         """Export a model; return what its graph may differ by."""
+        from edgekd.compress.qat import is_recorded
         from edgekd.compress.qdq import export_qdq
         from edgekd.export.onnx import export_onnx
 
         config = self.recipe.export
-        if not getattr(model.config, "edgekd_qat", None):
+        if not is_recorded(model.config):
             export_onnx(model, path, opset=self.profile.opset)
             return config
         export_qdq(model, path, opset=self.profile.opset)
@@ -120,7 +122,7 @@ class Graphs:
         label = "-".join(step.label for step in steps)
         target = exported.with_name(f"{exported.name}-{label}-{hash_json(settings)[:6]}-{self.profile.name}")
         inputs = {
-            "graph": read_json(exported / "stage.json")["key"],
+            "graph": read_json(exported / STAGE_FILE)["key"],
             "steps": settings,
             "flavour": self.flavour.model_dump(mode="json", exclude={"reason"}),
             "texts": [self.data.validation.hash(), self.data.train.hash()],
@@ -154,7 +156,7 @@ class Graphs:
 
     def lineage(self, folder: Path, name: str) -> list[LineageStep]:
         """Return what led from the model to the graph in ``folder``."""
-        files = read_json(folder / "stage.json")["files"]
+        files = read_json(folder / STAGE_FILE)["files"]
         runtime, _ = graph_in(folder)
         graph = hash_json([files[name] for name in GRAPH_FILES[runtime]])
         details: dict[str, Any] = {"opset": self.profile.opset}
@@ -164,13 +166,16 @@ class Graphs:
         return [LineageStep(step=step, name=name, hash=graph, details=details)]
 
     def workshop(self, model: ExportedModel) -> GraphWorkshop:
-        """Return what steps on the graph of a model may use."""
+        """Return what steps on the graph of a model may use; texts are encoded once for all candidates of a form."""
         from edgekd.compress.graph_steps import GraphWorkshop
 
-        return GraphWorkshop(
+        key = (model.weights_hash, model.tokenizer_hash)
+        if self._workshop is not None and self._workshop[0] == key:
+            return self._workshop[1]
+        made = GraphWorkshop(
             task=self.data.task,
             flavour=self.flavour,
-            encode=lambda texts: self._encode(model, texts),
+            encode=lambda texts: encode_texts(model.folder / TOKENIZER_FILE, texts, self.recipe.teacher.max_length),
             train=self.data.train,
             validation=self.data.validation,
             calibration=read_calibration(model.metrics),
@@ -179,16 +184,8 @@ class Graphs:
             parity_texts=self.recipe.export.parity_texts,
             progress=self.progress,
         )
-
-    def _encode(self, model: ExportedModel, texts: Sequence[str]) -> list[list[int]]:
-        return encode_texts(model.folder / TOKENIZER_FILE, texts, self.recipe.teacher.max_length)
-
-    def _parity_ids(self, model: ExportedModel) -> list[list[int]]:
-        """Return token ids of validation texts of all lengths."""
-        from edgekd.export.parity import spread_over_lengths
-
-        ids = self._encode(model, self.data.validation.texts)
-        return [ids[i] for i in spread_over_lengths([len(x) for x in ids], self.recipe.export.parity_texts)]
+        self._workshop = (key, made)
+        return made
 
 
 def name_of(model: ExportedModel) -> str:

@@ -7,7 +7,7 @@ import shutil
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from edgekd.artifacts import publish_folder, read_json
+from edgekd.artifacts import STAGE_FILE, publish_folder, read_json
 from edgekd.bundle import (
     MANIFEST_FILE,
     TOKENIZER_FILE,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("torch", "transformers", "onnx", "onnxruntime", "tokenizers", "openvino", "nncf")
 CONFIG_FILES = ("tokenizer_config.json", "config.json")
-_NOT_SHIPPED = (PARITY_FILE, DETAILS_FILE, "stage.json")
+_NOT_SHIPPED = (PARITY_FILE, DETAILS_FILE, STAGE_FILE)
 
 
 def write_bundle(model: ExportedModel, graph: Path, graphs: Graphs, target: Path, precision: str) -> Bundle:

@@ -96,10 +96,15 @@ class GraphWorkshop:
 
         return quantize
 
-    @property
-    def lengths(self) -> list[int]:
-        """Of the validation texts, in tokens."""
-        return [len(row) for row in self.validation_rows]
+    @cached_property
+    def parity_rows(self) -> list[list[int]]:
+        """Token ids of validation texts of all lengths, to compare two graphs, or a graph and its model."""
+        rows = self.validation_rows
+        return [rows[i] for i in spread_over_lengths([len(row) for row in rows], self.parity_texts)]
+
+    def fp32_logits(self, source: Path) -> np.ndarray[Any, Any]:
+        """Return what the graph in a folder answers to the validation texts."""
+        return graph_logits(source / MODEL_FILE, self.validation_rows, pad_token_id=self.pad_token_id)
 
     def score(self, logits: np.ndarray[Any, Any]) -> float:
         """Return the main score on validation."""
@@ -124,9 +129,8 @@ def change_graph(source: Path, target: Path, steps: Sequence[Any], shop: GraphWo
             after = target if number == len(steps) else Path(stack.enter_context(tempfile.TemporaryDirectory()))
             details.append({**step.model_dump(mode="json"), **_HANDLERS[type(step)](before, after, step, shop)})
             before = after
-    rows = [shop.validation_rows[i] for i in spread_over_lengths(shop.lengths, shop.parity_texts)]
     files = (source / MODEL_FILE, graph_in(target)[1])
-    expected, actual = (graph_logits(file, rows, pad_token_id=shop.pad_token_id) for file in files)
+    expected, actual = (graph_logits(file, shop.parity_rows, pad_token_id=shop.pad_token_id) for file in files)
     return details, compare_logits(expected, actual, shop.task.kind)
 
 
@@ -149,7 +153,7 @@ def _mixed(source: Path, target: Path, step: MixedInt8Step, shop: GraphWorkshop)
         target / MODEL_FILE,
         shop.quantizer(source),
         rows=shop.validation_rows,
-        reference=graph_logits(source / MODEL_FILE, shop.validation_rows, pad_token_id=shop.pad_token_id),
+        reference=shop.fp32_logits(source),
         targets=shop.validation.targets,
         task=shop.task,
         calibration=shop.calibration,
@@ -167,8 +171,9 @@ def int8_sensitivity(source: Path, shop: GraphWorkshop) -> Sensitivity:
     Raises:
         NotApplicable: when int8 has nothing to do on the graph.
     """
-    reference = graph_logits(source / MODEL_FILE, shop.validation_rows, pad_token_id=shop.pad_token_id)
-    examiner = Examiner(shop.validation_rows, reference, shop.validation.targets, shop.task, shop.calibration)
+    examiner = Examiner(
+        shop.validation_rows, shop.fp32_logits(source), shop.validation.targets, shop.task, shop.calibration
+    )
     return sensitivity(source / MODEL_FILE, shop.quantizer(source), examiner, progress=shop.progress)
 
 
