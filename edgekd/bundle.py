@@ -3,8 +3,9 @@
 Schema history of the manifest:
     1: a student's control is its accuracy and its number of right answers.
     2: ``calibration``; ``proof`` instead of the control's numbers.
+    3: ``graph``, ``opset``, ``lengths``, ``batch``, ``operators``; more in ``parity``.
 
-Both are read; an older manifest becomes one of the present schema.
+All are read; an older manifest becomes one of the present schema.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ from edgekd.proof import Proof
 from edgekd.results import proof_of_control
 from edgekd.tasks import Calibration, Task, TaskKind
 
-SCHEMA_VERSION = 2
-READABLE = (1, 2)
+SCHEMA_VERSION = 3
+READABLE = (1, 2, 3)
 MANIFEST_FILE = "edgekd.json"
 MODEL_FILE = "model.onnx"
 # The files of the graph, by the manifest's runtime; the first one is what the runtime opens.
 GRAPH_FILES = {
     "onnxruntime": (MODEL_FILE,),
     "openvino": ("openvino_model.xml", "openvino_model.bin"),
+    "ort-format": ("model.ort",),
 }
 TOKENIZER_FILE = "tokenizer.json"
 
@@ -55,15 +57,34 @@ class Metric(BaseModel):
     evidence: str  # see edgekd.results.Evidence
 
 
+class Flip(BaseModel):
+    """A text that the graph answers differently."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str  # cut where it is long
+    expected: str  # label, or labels, of the model
+    actual: str  # of the graph
+    max_abs_diff: float  # of its logits
+
+
 class Parity(BaseModel):
-    """How the exported graph compares with the model it came from, on validation texts."""
+    """How the exported graph compares with the model it came from: on validation texts, and on hostile ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     texts: int
-    max_abs_diff: float
+    max_abs_diff: float  # of a logit
     mean_abs_diff: float
     label_flips: int
+    kl: float | None = None  # mean Kullback-Leibler divergence of the graph's answers from the model's, nats
+    score_change: float | None = None  # of the main score, graph minus model; None without true labels
+    score_change_interval: tuple[float, float] | None = None  # 95 %, paired
+    recall_change: dict[str, float] = Field(default_factory=dict)  # by label, graph minus model
+    worst: list[Flip] = Field(default_factory=list)  # at most ten, the largest difference first
+    hostile_texts: int = 0  # empty, one character, emoji, right to left, 10,000 characters, control characters...
+    hostile_max_abs_diff: float | None = None
+    hostile_flips: int = 0
 
 
 class Manifest(BaseModel):
@@ -84,6 +105,11 @@ class Manifest(BaseModel):
     runtime: str  # a key of GRAPH_FILES
     providers: list[str]
     target: str
+    graph: str = "portable"  # "portable": standard operators; "ort-fused": also ONNX Runtime's own
+    opset: int | None = None
+    lengths: list[int] = Field(default_factory=list)  # in tokens; none: any; one: fixed; several: padded to the next
+    batch: int | None = None  # texts a call; none: any
+    operators: dict[str, int] = Field(default_factory=dict)  # how often each occurs in the graph
     parameters: int | None = None
     lineage: list[LineageStep] = Field(default_factory=list)
     recipe: dict[str, Any] = Field(default_factory=dict)
@@ -185,11 +211,11 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version not in READABLE:
         raise InvalidArtifact(
-            f"'{folder}' has manifest schema {version}; this edgekd reads {' and '.join(map(str, READABLE))}.",
+            f"'{folder}' has manifest schema {version}; this edgekd reads {', '.join(map(str, READABLE))}.",
             hint="Update edgekd if the bundle is newer than it, or rebuild the bundle with 'edgekd distill'.",
         )
     try:
-        manifest = Manifest.model_validate(_upgraded(raw) if version == 1 else raw)
+        manifest = Manifest.model_validate(_upgraded(raw))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "file"
@@ -205,7 +231,9 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
 
 
 def _upgraded(raw: dict[str, Any]) -> dict[str, Any]:
-    """Turn a manifest of schema 1 into one of schema 2; its test accuracy is that of the fp32 student."""
+    """Turn an older manifest into one of the present schema; a test accuracy of schema 1 is that of the fp32 student."""
+    if raw["schema_version"] != 1:
+        return {**raw, "schema_version": SCHEMA_VERSION}
     record = {key: value for key, value in raw.items() if not key.startswith("control_")}
     listed = raw.get("metrics")
     metrics = [metric for metric in listed if isinstance(metric, dict)] if isinstance(listed, list) else []

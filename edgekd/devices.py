@@ -55,6 +55,7 @@ class Runtime(_Part):
 
     name: str  # "onnxruntime", "tensorrt", "openvino"
     providers: list[str] = Field(default_factory=list)
+    graph: str = Field(default="portable", pattern="^(portable|ort-fused)$")  # operators that it is given
     reason: str
 
 

@@ -78,7 +78,7 @@ def test_a_manifest_of_the_first_schema_is_read(folder):
     old = json.loads((GOLDEN / "schema-1.edgekd.json").read_text())
     (folder / MANIFEST_FILE).write_text(json.dumps({**old, "files": files}))
     manifest = load_bundle(folder).manifest
-    assert (manifest.schema_version, manifest.name, manifest.calibration) == (2, "tiny", Calibration())
+    assert (manifest.schema_version, manifest.name, manifest.calibration) == (3, "tiny", Calibration())
     assert manifest.proof == Proof(metric="accuracy", count=40, seeds=[0], student=[0.875], control=[0.8])
 
 
