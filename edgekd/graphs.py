@@ -58,17 +58,24 @@ class Graphs:
 
         return int8_for(self.profile, describe_machine().isa)
 
-    def export(self, model: ExportedModel) -> Path:
-        """Return the folder of a model's graph as it was trained.
+    def graph_flavour(self, steps: Sequence[Any]) -> str:
+        """Return the flavour of graph that steps start from: the one of the target's runtime, if they can read it."""
+        portable = any(step.needs_portable_graph for step in steps)
+        return "portable" if portable else self.profile.runtimes[0].graph
+
+    def export(self, model: ExportedModel, steps: Sequence[Any] = ()) -> Path:
+        """Return the folder of a model's graph as it was trained, in the flavour that ``steps`` start from.
 
         Raises:
             InvalidArtifact: when the graph does not say what the model says.
         """
-        target = self.folder.export("-".join(filter(None, (model.name, model.form))), self.profile.opset)
+        flavour = self.graph_flavour(steps)
+        target = self.folder.export("-".join(filter(None, (model.name, model.form))), self.profile.opset, flavour)
         inputs = {
             "weights": model.weights_hash,
             "tokenizer": model.tokenizer_hash,
             "opset": self.profile.opset,
+            "flavour": flavour,
             "config": self.recipe.export.model_dump(),
             "texts": self.data.validation.hash(),
             "max_length": self.recipe.teacher.max_length,
@@ -86,7 +93,7 @@ class Graphs:
         ids = self.workshop(model).parity_rows
         expected = predict_logits(loaded.model, ids, pad_token_id=pad)
         with recorded(target, "export", inputs), publish_folder(target) as building:
-            limits = self._write(loaded.model, building / MODEL_FILE)
+            limits = self._write(loaded.model, building / MODEL_FILE, flavour)
             actual = graph_logits(building / MODEL_FILE, ids, pad_token_id=pad)
             parity = compare_logits(expected, actual, self.data.task.kind)
             require_parity(parity, limits, target.name)
@@ -94,7 +101,7 @@ class Graphs:
         self.progress.finish(f"largest difference {parity.max_abs_diff:.1e}, {parity.label_flips} label flips")
         return target
 
-    def _write(self, model: PreTrainedModel, path: Path) -> ExportConfig:
+    def _write(self, model: PreTrainedModel, path: Path, flavour: str) -> ExportConfig:
         """Export a model; return what its graph may differ by."""
         from edgekd.compress.qat import is_recorded
         from edgekd.compress.qdq import export_qdq
@@ -102,7 +109,7 @@ class Graphs:
 
         config = self.recipe.export
         if not is_recorded(model.config):
-            export_onnx(model, path, opset=self.profile.opset)
+            export_onnx(model, path, opset=self.profile.opset, flavour=flavour)
             return config
         export_qdq(model, path, opset=self.profile.opset)
         # Rounding is a step function: what torch and ONNX Runtime add up in another order may round to the neighbour.
@@ -152,7 +159,7 @@ class Graphs:
         longest = self.recipe.teacher.max_length
         texts = self.data.validation.texts[:LATENCY_TEXTS]
         lengths = [min(len(text.split()) + 2, longest) for text in texts]
-        return LatencyProbe(lengths, self.profile.threads, self.profile.opset)
+        return LatencyProbe(lengths, self.profile.threads, self.profile.opset, self.graph_flavour(()))
 
     def lineage(self, folder: Path, name: str) -> list[LineageStep]:
         """Return what led from the model to the graph in ``folder``."""

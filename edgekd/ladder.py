@@ -103,7 +103,7 @@ class Ladder:
             name = f"{model.name}-{rung.label}" + ("-fp32" if rung.precision == "fp32" else "")
             try:
                 form = self.compressor.apply(model, rung.model_steps)
-                graph = self.graphs.change(form, self.graphs.export(form), rung.graph_steps)
+                graph = self.graphs.change(form, self.graphs.export(form, rung.graph_steps), rung.graph_steps)
             except (ConfigError, NotApplicable, MissingExtra, InvalidArtifact) as error:
                 status = "failed" if isinstance(error, InvalidArtifact) else "not-applicable"
                 self.progress.say(f"  {name}: {error.message}")

@@ -21,6 +21,7 @@ from edgekd.bundle import (
 )
 from edgekd.compress.tokenizer_json import compact_tokenizer
 from edgekd.errors import InvalidArtifact
+from edgekd.export.facts import graph_facts
 from edgekd.graphs import DETAILS_FILE, PARITY_FILE
 from edgekd.labelling import read_calibration
 from edgekd.results import Evidence
@@ -70,6 +71,7 @@ def write_bundle(model: ExportedModel, graph: Path, graphs: Graphs, target: Path
 def _manifest(model: ExportedModel, graph: Path, graphs: Graphs, name: str, precision: str) -> Manifest:
     recipe, data, profile = graphs.recipe, graphs.data, graphs.profile
     runtime, _ = graph_in(graph)
+    facts = graph_facts(graph)
     providers = profile.runtimes[0].providers or ["CPUExecutionProvider"]
     return Manifest(
         name=name,
@@ -84,6 +86,9 @@ def _manifest(model: ExportedModel, graph: Path, graphs: Graphs, name: str, prec
         runtime=runtime,
         providers=["CPU"] if runtime == "openvino" else providers,
         target=profile.name,
+        graph=facts.flavour,
+        opset=facts.opset,
+        operators=facts.operators,
         parameters=model.metrics.get("parameters"),
         lineage=[*model.lineage, *graphs.lineage(graph, name)],
         recipe=json.loads(recipe.model_dump_json(exclude={"targets"})),

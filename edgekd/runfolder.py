@@ -74,9 +74,9 @@ class RunFolder:
         """What the arms of a student say about the teacher's help."""
         return self.root / "students" / name / "proof.json"
 
-    def export(self, name: str, opset: int) -> Path:
-        """The fp32 graph of a model."""
-        return self.root / "exports" / f"{name}-opset{opset}"
+    def export(self, name: str, opset: int, flavour: str) -> Path:
+        """The fp32 graph of a model: "portable" or "ort-fused"."""
+        return self.root / "exports" / (f"{name}-opset{opset}" + ("" if flavour == "portable" else f"-{flavour}"))
 
     def compressed(self, name: str, steps: str) -> Path:
         """A model after some steps of compression, a Hugging Face folder."""

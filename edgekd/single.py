@@ -26,6 +26,7 @@ from edgekd.data.prepare import prepare
 from edgekd.desk import Desk
 from edgekd.devices import int8_for
 from edgekd.errors import ConfigError
+from edgekd.export.facts import graph_facts
 from edgekd.exported import ExportedModel
 from edgekd.graphs import Graphs, encode_texts
 from edgekd.judging import measure_and_judge
@@ -127,7 +128,7 @@ def quantize(
             base = write_bundle(
                 model, graphs.export(model), graphs, folder.candidates(profile.name) / f"{source.name}-fp32", "fp32"
             )
-            graph = graphs.change(form, graphs.export(form), rung.graph_steps)
+            graph = graphs.change(form, graphs.export(form, rung.graph_steps), rung.graph_steps)
             made = write_bundle(form, graph, graphs, out, rung.precision)
         _, decisions = measure_and_judge(
             base,
@@ -173,12 +174,18 @@ def _from_bundle(
             "bundle.",
             hint="Give the model folder (config.json and model.safetensors).",
         )
+    if manifest.graph != "portable" and any(step.needs_portable_graph for step in rung.graph_steps):
+        raise ConfigError(
+            f"The graph of '{base.folder}' is for ONNX Runtime only; {rung.label} needs a portable one.",
+            hint="Give the model folder, or a bundle of 'edgekd export MODEL --to onnx'.",
+        )
     shop = _shop_of(base, recipe, profile, data, progress)
     with publish_folder(out) as building:
         details, parity = change_graph(base.folder, building, rung.graph_steps, shop)
         runtime, graph = graph_in(building)
         for name in (TOKENIZER_FILE, *CONFIG_FILES):
             shutil.copyfile(base.folder / name, building / name)
+        facts = graph_facts(building)
         line = LineageStep(step="graph", name=out.name, hash=sha256_file(graph), details={"steps": details})
         update: dict[str, Any] = {
             "name": out.name,
@@ -186,6 +193,9 @@ def _from_bundle(
             "parity": parity,
             "metrics": [],
             "target": profile.name,
+            "graph": facts.flavour,
+            "opset": facts.opset,
+            "operators": facts.operators,
             "lineage": [*manifest.lineage, line],
         }
         if runtime != manifest.runtime:

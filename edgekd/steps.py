@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -11,6 +11,8 @@ class StepConfig(BaseModel):
     """Base of all steps: immutable, an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    needs_portable_graph: ClassVar[bool] = False  # it does not read ONNX Runtime's own operators
 
     @property
     def label(self) -> str:
@@ -243,6 +245,8 @@ class Fp16Step(StepConfig):
 
 class OpenVinoStep(StepConfig):
     """OpenVINO IR instead of ONNX, for x86: fp16, int8 by NNCF, with or without accuracy control, or int8 weights."""
+
+    needs_portable_graph: ClassVar[bool] = True
 
     step: Literal["openvino-fp16", "openvino-int8", "openvino-int8-controlled", "openvino-int8-weights"]
     texts: int = Field(default=128, ge=1)

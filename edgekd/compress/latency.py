@@ -31,12 +31,14 @@ class LatencyProbe:
         lengths: of the texts in tokens.
         threads: inside an operator.
         opset: of the graphs.
+        flavour: "portable" or "ort-fused".
     """
 
-    def __init__(self, lengths: Sequence[int], threads: int, opset: int) -> None:
+    def __init__(self, lengths: Sequence[int], threads: int, opset: int, flavour: str) -> None:
         self._lengths = list(lengths)
         self._threads = threads
         self._opset = opset
+        self._flavour = flavour
         self._first: Any = None
         self._first_median_s = 0.0
 
@@ -60,7 +62,7 @@ class LatencyProbe:
         options.log_severity_level = 3
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
-            export_onnx(model, path, opset=self._opset)
+            export_onnx(model, path, opset=self._opset, flavour=self._flavour)
             session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         for _ in range(WARM_UP_CALLS):
             self._run(session, self._lengths[0])
