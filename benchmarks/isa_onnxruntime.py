@@ -34,9 +34,10 @@ from edgekd.compress.calibration import choose_calibration
 from edgekd.compress.int8 import dynamic_int8
 from edgekd.compress.static_int8 import static_int8
 from edgekd.data.evaluation import read_evaluation
-from edgekd.devices import VNNI_FLAGS, Int8
+from edgekd.devices import Int8
 from edgekd.errors import EXIT_INVALID, EdgekdError, NotApplicable
 from edgekd.export.parity import compare_logits, spread_over_lengths
+from edgekd.processor import VNNI_FLAGS
 from edgekd.runtime.tokenization import open_encoder, pad_id
 from edgekd.steps import StaticInt8Step
 
@@ -199,7 +200,7 @@ class Comparison:
         here, _ = answer(self.rows, graph, [], precise=precise)
         there, _ = answer(self.rows, graph, self.emulator, precise=precise)
         print(f"{self.bundle.manifest.name}, {name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-        parity = compare_logits(here, there, self.task.kind)
+        parity = compare_logits(here, there, task=self.task)
         cells = [name, f"{graph.stat().st_size:,}", self.quality(here), self.quality(there)]
         cells += [str(parity.label_flips), f"{parity.max_abs_diff:.2g}", f"{parity.mean_abs_diff:.2g}"]
         return "| " + " | ".join(cells) + " |", parity.max_abs_diff

@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgekd.errors import ConfigError, unknown_name
+from edgekd.processor import VNNI_FLAGS
 from edgekd.steps import Rung
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# CPU flags of instructions that add int8 products in 32 bits. x86 without one of them adds pairs in 16 bits,
-# which saturate (onnxruntime documentation, quantization.md, "When and why do I need to try U8U8?").
-VNNI_FLAGS = frozenset({"vnni", "avx_vnni", "avx512_vnni", "avx512vnni", "amx_int8"})
 ARM_FLAGS = frozenset({"neon", "asimd", "dotprod", "asimddp", "i8mm", "fp16", "fphp", "asimdhp", "sve"})
 
 
@@ -87,6 +85,32 @@ class Software(_Part):
     stack: str = ""  # JetPack, CUDA, TensorRT
 
 
+class CpuInfo(_Part):
+    """What ``/proc/cpuinfo`` of the board says; libraries choose their kernels by it."""
+
+    implementer: str = Field(pattern="^0x[0-9a-f]{2}$")
+    part: str = Field(pattern="^0x[0-9a-f]{3}$")
+    variant: int = Field(default=0, ge=0, le=15)
+    revision: int = Field(default=0, ge=0, le=15)
+    features: list[str] = Field(min_length=1)
+
+
+class Emulator(_Part):
+    """What QEMU emulates for this target. It shows what is computed there, never how long it takes."""
+
+    arch: str = Field(pattern="^(aarch64|x86_64)$")
+    cpu: str = Field(pattern="^[A-Za-z0-9_.,+=-]+$")  # of ``qemu-ARCH -cpu``
+    glibc: str = Field(pattern=r"^2\.[0-9]+$")  # of the oldest system it runs; decides which wheels it loads
+    cpuinfo: CpuInfo | None = None  # needed for aarch64 on another machine, whose own would be shown
+    note: str = ""  # in what the emulated processor is another one than the board's
+
+    @model_validator(mode="after")
+    def _describes_the_processor(self) -> Emulator:
+        if self.arch == "aarch64" and self.cpuinfo is None:
+            raise ValueError("cpuinfo is needed for aarch64")
+        return self
+
+
 class Reasons(_Part):
     """Why the defaults are what they are, a sentence each."""
 
@@ -121,6 +145,7 @@ class DeviceProfile(_Part):
     students: list[str] = Field(default_factory=list)
     budgets: Budgets = Field(default_factory=Budgets)
     software: Software
+    emulator: Emulator | None = None
     reasons: Reasons = Reasons()
     sources: list[Source] = Field(default_factory=list)
 

@@ -10,7 +10,15 @@ from edgekd.errors import ConfigError
 from edgekd.report.datasheet import data_sheet, int8_text
 
 SHIPPED = sorted((Path(__file__).parents[2] / "devices").glob("*.yaml"))
-NAMES = ["cpu", "jetson-orin-nano", "raspberry-pi-4", "raspberry-pi-5"]
+NAMES = [
+    "cpu",
+    "jetson-orin-nano",
+    "raspberry-pi-3",
+    "raspberry-pi-4",
+    "raspberry-pi-5",
+    "raspberry-pi-zero-2-w",
+    "x86-avx2",
+]
 
 
 def minimal(**overrides):
@@ -70,6 +78,9 @@ def test_aliases_are_unique():
         ("pi4", "raspberry-pi-4"),
         ("pi5", "raspberry-pi-5"),
         ("pi", "raspberry-pi-5"),
+        ("pi3", "raspberry-pi-3"),
+        ("zero2w", "raspberry-pi-zero-2-w"),
+        ("avx2", "x86-avx2"),
         ("jetson", "jetson-orin-nano"),
         ("orin-nano", "jetson-orin-nano"),
     ],

@@ -1,0 +1,1 @@
+"""Running bundles on another processor's instructions: QEMU user emulation, unprivileged, cached."""
