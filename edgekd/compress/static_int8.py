@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
+from edgekd.compress.attention import attention_as_products
 from edgekd.compress.embeddings import rewrite_tables
 from edgekd.compress.graph import declare_float, load, quantizing, save_smaller, weight_nodes
 from edgekd.errors import DataError, NotApplicable
@@ -55,6 +56,7 @@ def static_int8(
     if not rows:
         raise DataError("Static int8 needs at least one calibration text.", hint="Use int8, which needs none.")
     model = load(source)
+    attention_as_products(model)
     names = [
         node.name
         for node in weight_nodes(model, OPERATORS)
@@ -94,6 +96,8 @@ def _quantized(model: ModelProto, flavour: Int8, step: StaticInt8Step, names: li
             extra_options={
                 "DefaultTensorType": onnx.TensorProto.FLOAT,
                 "CalibPercentile": step.percentile,
+                # Int8 on both sides is TensorRT's: it reads no zero points.
+                "ActivationSymmetric": flavour.activation == "int8",
                 # One text at a time: histograms cannot be made of texts of different lengths at once.
                 "CalibStridedMinMax": 1,
                 "MatMulConstBOnly": True,
@@ -107,7 +111,8 @@ def _feed(model: ModelProto, row: Sequence[int], pad_token_id: int) -> dict[str,
     """Return the inputs of one text; one without tokens is a single masked padding."""
     ids = np.asarray([list(row) or [pad_token_id]], np.int64)
     feed = {"input_ids": ids, "attention_mask": np.full_like(ids, 1 if row else 0)}
-    return {entry.name: feed[entry.name] for entry in model.graph.input}
+    kinds = {e.name: onnx.helper.tensor_dtype_to_np_dtype(e.type.tensor_type.elem_type) for e in model.graph.input}
+    return {name: feed[name].astype(kind) for name, kind in kinds.items()}
 
 
 class _Feeds:
