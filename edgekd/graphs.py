@@ -16,6 +16,7 @@ from edgekd.errors import InvalidArtifact, MissingExtra, NotApplicable
 from edgekd.labelling import read_calibration
 from edgekd.refusals import raise_remembered, remembered
 from edgekd.runfolder import is_done, recorded
+from edgekd.runtime.tokenization import pad_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 
     from edgekd.compress.graph_steps import GraphWorkshop
     from edgekd.compress.latency import LatencyProbe
-    from edgekd.config import ExportConfig, Recipe
+    from edgekd.config import Recipe
     from edgekd.data.types import TextData
     from edgekd.devices import DeviceProfile, Int8
+    from edgekd.export.parity import Limits
     from edgekd.exported import ExportedModel
     from edgekd.progress import Progress
     from edgekd.runfolder import RunFolder
@@ -36,19 +38,37 @@ PARITY_FILE = "parity.json"
 DETAILS_FILE = "details.json"
 LATENCY_TEXTS = 100
 QDQ_MAX_ABS_DIFF = 0.5  # of a logit
+QDQ_MAX_FLIP_SHARE = 0.01
 
 
 class Graphs:
-    """Makes the graphs of one target; what is already there is reused."""
+    """Makes the graphs of one target; what is already there is reused.
+
+    Args:
+        profile: of the target.
+        recipe: limits and settings.
+        data: what graphs are compared and calibrated with.
+        folder: where graphs go.
+        progress: told where the work stands.
+        evidence: where the evidence of a failed parity check goes; beside the graph's folder if not given.
+    """
 
     def __init__(
-        self, profile: DeviceProfile, recipe: Recipe, data: TextData, folder: RunFolder, progress: Progress
+        self,
+        profile: DeviceProfile,
+        recipe: Recipe,
+        data: TextData,
+        folder: RunFolder,
+        progress: Progress,
+        *,
+        evidence: Path | None = None,
     ) -> None:
         self.profile = profile
         self.recipe = recipe
         self.data = data
         self.folder = folder
         self.progress = progress
+        self._evidence = evidence
         self._workshop: tuple[tuple[str, str], GraphWorkshop] | None = None  # of the last form that was asked for
 
     @cached_property
@@ -84,37 +104,41 @@ class Graphs:
             return target
         import edgekd.student.kinds  # noqa: F401 - registers our models with the Auto classes
         from edgekd.batches import predict_logits
-        from edgekd.export.parity import compare_logits, graph_logits, require_parity
+        from edgekd.export.parity import require_parity
         from edgekd.teacher.load import load_classifier
 
         self.progress.start(f"Exporting {name_of(model)}", None)
         loaded = load_classifier(model.folder, self.recipe.teacher.max_length, self.progress)
-        pad = loaded.tokenizer.pad_token_id or 0
-        ids = self.workshop(model).parity_rows
-        expected = predict_logits(loaded.model, ids, pad_token_id=pad)
+        exam = self.workshop(model).exam
+        expected = exam.answers_by(lambda rows: predict_logits(loaded.model, rows, pad_token_id=exam.pad_token_id))
         with recorded(target, "export", inputs), publish_folder(target) as building:
             limits = self._write(loaded.model, building / MODEL_FILE, flavour)
-            actual = graph_logits(building / MODEL_FILE, ids, pad_token_id=pad)
-            parity = compare_logits(expected, actual, self.data.task.kind)
-            require_parity(parity, limits, target.name)
+            parity = require_parity(
+                exam, expected, building / MODEL_FILE, limits, name=target.name, evidence=self.evidence(target)
+            )
             write_json_atomic(building / PARITY_FILE, parity.model_dump())
         self.progress.finish(f"largest difference {parity.max_abs_diff:.1e}, {parity.label_flips} label flips")
         return target
 
-    def _write(self, model: PreTrainedModel, path: Path, flavour: str) -> ExportConfig:
+    def evidence(self, target: Path) -> Path:
+        """Return where the evidence goes when the graph for ``target`` fails its parity check."""
+        from edgekd.export.parity import evidence_folder
+
+        return self._evidence or evidence_folder(target)
+
+    def _write(self, model: PreTrainedModel, path: Path, flavour: str) -> Limits:
         """Export a model; return what its graph may differ by."""
         from edgekd.compress.qat import is_recorded
         from edgekd.compress.qdq import export_qdq
         from edgekd.export.onnx import export_onnx
+        from edgekd.export.parity import Limits, limits_for
 
-        config = self.recipe.export
         if not is_recorded(model.config):
             export_onnx(model, path, opset=self.profile.opset, flavour=flavour)
-            return config
+            return limits_for(self.recipe.export, "fp32")
         export_qdq(model, path, opset=self.profile.opset)
         # Rounding is a step function: what torch and ONNX Runtime add up in another order may round to the neighbour.
-        few = max(config.max_label_flips, config.parity_texts // 100)
-        return config.model_copy(update={"max_abs_diff": QDQ_MAX_ABS_DIFF, "max_label_flips": few})
+        return Limits(max_abs_diff=QDQ_MAX_ABS_DIFF, max_flip_share=QDQ_MAX_FLIP_SHARE)
 
     def change(self, model: ExportedModel, exported: Path, steps: Sequence[Any]) -> Path:
         """Return the folder of an exported graph after ``steps``.
@@ -134,6 +158,7 @@ class Graphs:
             "flavour": self.flavour.model_dump(mode="json", exclude={"reason"}),
             "texts": [self.data.validation.hash(), self.data.train.hash()],
             "max_drop": self.recipe.compress.max_accuracy_drop,
+            "parity": self.recipe.export.model_dump(),
         }
         if is_done(target, "graph", inputs):
             raise_remembered(target)
@@ -143,7 +168,14 @@ class Graphs:
         self.progress.start(f"{name_of(model)}: {label}", None)
         try:
             with remembered(target, "graph", inputs), publish_folder(target) as building:
-                details, parity = change_graph(exported, building, steps, self.workshop(model))
+                details, parity = change_graph(
+                    exported,
+                    building,
+                    steps,
+                    self.workshop(model),
+                    name=target.name,
+                    evidence=self.evidence(target),
+                )
                 write_json_atomic(building / PARITY_FILE, parity.model_dump())
                 write_json_atomic(building / DETAILS_FILE, details)
         except (NotApplicable, MissingExtra, InvalidArtifact) as error:
@@ -186,9 +218,9 @@ class Graphs:
             train=self.data.train,
             validation=self.data.validation,
             calibration=read_calibration(model.metrics),
-            pad_token_id=int(read_json(model.folder / "config.json").get("pad_token_id") or 0),
+            pad_token_id=pad_id(model.folder / TOKENIZER_FILE),
             max_drop=self.recipe.compress.max_accuracy_drop,
-            parity_texts=self.recipe.export.parity_texts,
+            parity=self.recipe.export,
             progress=self.progress,
         )
         self._workshop = (key, made)

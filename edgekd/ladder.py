@@ -72,7 +72,9 @@ class Ladder:
         self._build(model, [rung for rung in rungs if rung.when == "always"], built, failed)
         climbed = self._decide(model, base, built)
         more = [rung for rung in rungs if rung.when == "int8-loses"]
-        if more and _int8_loses(climbed.results, climbed.decisions, self.config.max_accuracy_drop):
+        broken = {decision.variant for decision in failed if decision.status == "failed"}
+        int8_failed = any(rung.precision == "int8" and f"{model.name}-{rung.label}" in broken for rung in rungs)
+        if more and _int8_loses(climbed.results, climbed.decisions, self.config.max_accuracy_drop, int8_failed):
             self.progress.say(f"{model.name}: int8 loses more than allowed, so the rest of the ladder is tried")
             before = len(built)
             self._build(model, more, built, failed)
@@ -191,8 +193,10 @@ def ladder_of(profile: DeviceProfile, config: CompressConfig) -> list[Rung]:
     return rungs
 
 
-def _int8_loses(results: Sequence[BenchResult], decisions: Sequence[Decision], max_drop: float) -> bool:
-    """Tell whether there are int8 candidates and all of them lose more than allowed."""
+def _int8_loses(
+    results: Sequence[BenchResult], decisions: Sequence[Decision], max_drop: float, int8_failed: bool
+) -> bool:
+    """Tell whether there are int8 candidates and all of them lose more than allowed, or fail before they can."""
     int8 = {result.variant for result in results if result.precision == "int8"}
     changes = [d.score_change.value for d in decisions if d.variant in int8 and d.score_change is not None]
-    return bool(changes) and max(changes) < -max_drop
+    return max(changes) < -max_drop if changes else int8_failed

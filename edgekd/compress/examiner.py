@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekd.analysis.scores import DIVERGED, choose, fidelity, score
-from edgekd.export.parity import spread_over_lengths
+from edgekd.export.parity import graph_logits, spread_over_lengths
 from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
@@ -90,16 +90,5 @@ class Examiner:
         return Answer(main, kl, flips, size_bytes)
 
     def _logits(self, path: Path) -> Logits:
-        import onnxruntime as ort
-
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = 1
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        names = [entry.name for entry in session.get_inputs()]
-        found = []
-        for row in self.rows:
-            ids = np.asarray([row], dtype=np.int64)
-            feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-            found.append(session.run(None, {name: feed[name] for name in names})[0])
-        return np.concatenate(found)
+        # Nothing is padded, so any id does.
+        return graph_logits(path, self.rows, pad_token_id=0, batch_sizes=(1,), threads=1)

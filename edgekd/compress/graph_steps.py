@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,13 +21,14 @@ from edgekd.compress.openvino import to_openvino
 from edgekd.compress.sensitivity import Sensitivity, sensitivity
 from edgekd.compress.static_int8 import static_int8
 from edgekd.compress.weight_only import weight_only
-from edgekd.export.parity import compare_logits, graph_logits, spread_over_lengths
+from edgekd.export.parity import Exam, graph_logits, limits_for, require_parity
 from edgekd.steps import (
     EmbeddingsStep,
     Fp16Step,
     Int8Step,
     MixedInt8Step,
     OpenVinoStep,
+    Rung,
     StaticInt8Step,
     WeightsStep,
 )
@@ -38,8 +39,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from edgekd.bundle import Parity
+    from edgekd.config import ExportConfig
     from edgekd.data.types import Examples, Target
     from edgekd.devices import Int8
+    from edgekd.export.parity import Answers
     from edgekd.progress import Progress
     from edgekd.tasks import Calibration, Task
 
@@ -59,7 +62,7 @@ class GraphWorkshop:
         calibration: how logits become choices.
         pad_token_id: of the tokenizer.
         max_drop: of the main score that mixed precision may lose.
-        parity_texts: that are compared before and after.
+        parity: what a graph may differ by from the one before.
         progress: told where the work stands.
     """
 
@@ -71,8 +74,9 @@ class GraphWorkshop:
     calibration: Calibration
     pad_token_id: int
     max_drop: float
-    parity_texts: int
+    parity: ExportConfig
     progress: Progress
+    _answers: dict[Path, Answers] = field(default_factory=dict, repr=False)
 
     def calibration_rows(self, count: int) -> list[list[int]]:
         """Return token ids of training texts of all lengths and classes."""
@@ -97,10 +101,24 @@ class GraphWorkshop:
         return quantize
 
     @cached_property
-    def parity_rows(self) -> list[list[int]]:
-        """Token ids of validation texts of all lengths, to compare two graphs, or a graph and its model."""
-        rows = self.validation_rows
-        return [rows[i] for i in spread_over_lengths([len(row) for row in rows], self.parity_texts)]
+    def exam(self) -> Exam:
+        """Validation and hostile texts, to compare two graphs, or a graph and its model."""
+        return Exam.of(
+            self.validation.texts,
+            self.validation.targets,
+            encode=self.encode,
+            task=self.task,
+            calibration=self.calibration,
+            pad_token_id=self.pad_token_id,
+            count=self.parity.parity_texts,
+            rows=self.validation_rows,
+        )
+
+    def answers_of(self, source: Path) -> Answers:
+        """Return what the fp32 graph in a folder answers to the exam; asked once for all that is made from it."""
+        if source not in self._answers:
+            self._answers[source] = self.exam.answers_of(source / MODEL_FILE)
+        return self._answers[source]
 
     def fp32_logits(self, source: Path) -> np.ndarray[Any, Any]:
         """Return what the graph in a folder answers to the validation texts."""
@@ -112,15 +130,25 @@ class GraphWorkshop:
         return float(found[self.task.main_metric])
 
 
-def change_graph(source: Path, target: Path, steps: Sequence[Any], shop: GraphWorkshop) -> tuple[list[Record], Parity]:
+def change_graph(
+    source: Path, target: Path, steps: Sequence[Any], shop: GraphWorkshop, *, name: str, evidence: Path
+) -> tuple[list[Record], Parity]:
     """Carry out steps: reads the graph in folder ``source`` and writes the last one into folder ``target``.
 
+    Args:
+        source: fp32.
+        target: an empty folder.
+        steps: on graphs, at least one.
+        shop: of the model.
+        name: of the last graph, for messages.
+        evidence: folder for what is found when the last graph fails its parity check.
+
     Returns:
-        What each step did, and how the answers to some validation texts compare with those of the source.
+        What each step did, and how the answers compare with those of the source.
 
     Raises:
         NotApplicable: when a step has nothing to do on this graph.
-        InvalidArtifact: when a step fails.
+        InvalidArtifact: when a step fails, or the last graph answers too differently.
     """
     details: list[Record] = []
     with ExitStack() as stack:
@@ -129,9 +157,9 @@ def change_graph(source: Path, target: Path, steps: Sequence[Any], shop: GraphWo
             after = target if number == len(steps) else Path(stack.enter_context(tempfile.TemporaryDirectory()))
             details.append({**step.model_dump(mode="json"), **_HANDLERS[type(step)](before, after, step, shop)})
             before = after
-    files = (source / MODEL_FILE, graph_in(target)[1])
-    expected, actual = (graph_logits(file, shop.parity_rows, pad_token_id=shop.pad_token_id) for file in files)
-    return details, compare_logits(expected, actual, shop.task.kind)
+    limits = limits_for(shop.parity, Rung(steps=list(steps)).precision, max_score_drop=shop.max_drop)
+    expected, graph = shop.answers_of(source), graph_in(target)[1]
+    return details, require_parity(shop.exam, expected, graph, limits, name=name, evidence=evidence)
 
 
 def _int8(source: Path, target: Path, step: Int8Step, shop: GraphWorkshop) -> Record:

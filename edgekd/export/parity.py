@@ -1,112 +1,214 @@
-"""Does the exported graph say the same as the model? A gate: what fails is not published."""
+"""Does a graph say the same as what it was made from? A gate: what fails is not published, and leaves evidence.
+
+Texts are asked in three ways: validation texts one by one, which is what a board does; some of them padded in a
+batch with much longer ones, which must not change an answer; and hostile texts.
+"""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgekd.bundle import Parity
+from edgekd.analysis.estimators import wilson
+from edgekd.analysis.parity import compare_logits, flips, require_comparable, shown
 from edgekd.errors import InvalidArtifact
+from edgekd.export.answers import graph_logits
+from edgekd.export.evidence import Compared, evidence_folder, remove_evidence, write_evidence
+from edgekd.export.exam import Answers, Exam, spread_over_lengths
 from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from edgekd.bundle import Parity
     from edgekd.config import ExportConfig
+    from edgekd.tasks import Task
 
-Logits = np.ndarray[Any, Any]
+__all__ = [
+    "Answers",
+    "Exam",
+    "Limits",
+    "compare_logits",
+    "evidence_folder",
+    "graph_logits",
+    "limits_for",
+    "require_parity",
+    "spread_over_lengths",
+]
 
 
-def spread_over_lengths(lengths: Sequence[int], count: int) -> list[int]:
-    """Return ``count`` indexes spread evenly over the sorted lengths, shortest and longest among them."""
-    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
-    if count >= len(order):
-        return order
-    picks = np.linspace(0, len(order) - 1, count).round().astype(int)
-    return [order[i] for i in picks]
-
-
-def graph_logits(model_path: Path, input_ids: Sequence[Sequence[int]], *, pad_token_id: int) -> Logits:
-    """Return the graph's logits, half of the texts one by one and half padded in pairs with a neighbour.
-
-    Both shapes matter: batch 1 is what a board runs, and padding must not change an answer.
+@dataclass(frozen=True)
+class Limits:
+    """What answers may differ by; None is no limit.
 
     Args:
-        model_path: an ONNX graph, or the ``.xml`` of an OpenVINO one.
-        input_ids: token ids of each text.
-        pad_token_id: of the tokenizer.
+        max_abs_diff: of a logit, where logits are at most 1; a share of the largest one where they are larger.
+        max_label_flips: texts with another answer, but for those whose best logits are closer than ``max_abs_diff``.
+        max_flip_share: the whole 95 % interval of the share of flips must not lie above it.
+        max_score_drop: the whole 95 % interval of the change of the main score must not lie below minus this.
     """
-    names, run = _opened_by_openvino(model_path) if model_path.suffix == ".xml" else _opened_by_onnxruntime(model_path)
-    logits: list[Logits] = []
-    position = 0
-    while position < len(input_ids):
-        rows = input_ids[position : position + (1 if position % 3 == 0 else 2)]
-        longest = max(len(row) for row in rows)
-        ids = np.full((len(rows), longest), pad_token_id, dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for i, row in enumerate(rows):
-            ids[i, : len(row)] = row
-            mask[i, : len(row)] = 1
-        feed = {"input_ids": ids, "attention_mask": mask}
-        logits.append(run({name: feed[name] for name in names}))
-        position += len(rows)
-    return np.concatenate(logits)
+
+    max_abs_diff: float | None = None
+    max_label_flips: int | None = None
+    max_flip_share: float | None = None
+    max_score_drop: float | None = None
 
 
-def _opened_by_onnxruntime(model_path: Path) -> tuple[list[str], Callable[[dict[str, Logits]], Logits]]:
-    """Return the names of the inputs, and a function from inputs to logits."""
-    import onnxruntime as ort
+def limits_for(config: ExportConfig, precision: str, *, max_score_drop: float = 0.0) -> Limits:
+    """Return the limits of a precision: "fp32", "fp16", "int8" or "int4".
 
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(str(model_path), options, providers=["CPUExecutionProvider"])
-    return [entry.name for entry in session.get_inputs()], lambda feed: session.run(None, feed)[0]
-
-
-def _opened_by_openvino(model_path: Path) -> tuple[list[str], Callable[[dict[str, Logits]], Logits]]:
-    """Return the names of the inputs, and a function from inputs to logits."""
-    from edgekd.runtime.openvino_session import compile_graph
-
-    compiled = compile_graph(model_path, 1)
-    request = compiled.create_infer_request()
-    names = [port.get_any_name() for port in compiled.inputs]
-    return names, lambda feed: np.array(request.infer(feed, share_inputs=True)[0])
-
-
-def compare_logits(expected: Logits, actual: Logits, task: TaskKind) -> Parity:
-    """Compare two sets of logits ``(texts, outputs)``.
-
-    A text counts as flipped when its label differs, for multi-label when the sign of any logit does; a regression has
-    no labels to flip.
-
-    Raises:
-        InvalidArtifact: when a logit is not finite.
+    Args:
+        config: of the recipe.
+        precision: of the graph.
+        max_score_drop: what is allowed elsewhere; a lossy graph within it does not fail here.
     """
-    if not np.isfinite(actual).all():
-        raise InvalidArtifact("The exported graph returns values that are not finite.")
-    difference = np.abs(expected - actual)
-    if task is TaskKind.REGRESSION:
-        flips = 0
-    elif task is TaskKind.MULTI_LABEL:
-        flips = int(((expected > 0) != (actual > 0)).any(axis=1).sum())
-    else:
-        flips = int((expected.argmax(axis=1) != actual.argmax(axis=1)).sum())
-    return Parity(
-        texts=len(expected),
-        max_abs_diff=float(difference.max()),
-        mean_abs_diff=float(difference.mean()),
-        label_flips=flips,
+    if precision == "fp32":
+        return Limits(max_abs_diff=config.max_abs_diff, max_label_flips=config.max_label_flips)
+    drop = getattr(config, f"{precision}_max_score_drop")
+    return Limits(
+        max_flip_share=getattr(config, f"{precision}_max_flip_share"), max_score_drop=max(drop, max_score_drop)
     )
 
 
-def require_parity(parity: Parity, config: ExportConfig, name: str) -> None:
-    """Raise InvalidArtifact (exit 3) when an exported graph differs too much from its model."""
-    if parity.max_abs_diff > config.max_abs_diff or parity.label_flips > config.max_label_flips:
-        raise InvalidArtifact(
-            f"Export of '{name}' failed its parity check on {parity.texts} validation texts: maximum absolute "
-            f"difference {parity.max_abs_diff:.2g} (allowed {config.max_abs_diff:.2g}), label flips "
-            f"{parity.label_flips} (allowed {config.max_label_flips}). No bundle was written.",
-            hint="If the difference is harmless for you, raise export.max_abs_diff or export.max_label_flips.",
+def require_parity(
+    exam: Exam, expected: Answers, graph: Path, limits: Limits, *, name: str, evidence: Path | None = None
+) -> Parity:
+    """Ask a graph, and return how its answers compare.
+
+    Args:
+        exam: the texts.
+        expected: answers of what the graph was made from.
+        graph: the file that its runtime opens, alone in its folder.
+        limits: what is allowed.
+        name: of what is exported, for messages.
+        evidence: folder for what is found when the check fails, see :func:`evidence_folder`; removed when it passes.
+
+    Raises:
+        InvalidArtifact: when the graph does not run or its answers differ too much; ``evidence`` is written then.
+    """
+    compared: list[Compared] = []
+    figures: dict[str, Any] = {"limits": asdict(limits)}
+    try:
+        actual = exam.answers_of(graph)
+        compared = exam.compared(expected, actual)
+        for part in compared:
+            require_comparable(part.expected, part.actual)
+        parity = _measured(exam, expected, actual)
+        figures |= parity.model_dump(mode="json")
+        reasons = _reasons(exam, expected, actual, parity, limits)
+    except InvalidArtifact as error:
+        reasons = [error.message]
+    if not reasons:
+        if evidence is not None:
+            remove_evidence(evidence)
+        return parity
+    message = f"'{name}' failed its parity check: {' '.join(reasons)} Nothing was published."
+    if evidence is None:
+        raise InvalidArtifact(message)
+    write_evidence(
+        evidence,
+        name=name,
+        reasons=reasons,
+        figures=figures,
+        graph=graph.parent,
+        compared=compared,
+        task=exam.task,
+        calibration=exam.calibration,
+    )
+    raise InvalidArtifact(
+        f"{message} The evidence is in '{evidence}'.",
+        hint=f"Look at '{evidence / 'README.txt'}' and worst.csv beside it. The limits are 'export' in the recipe.",
+    )
+
+
+def _measured(exam: Exam, expected: Answers, actual: Answers) -> Parity:
+    """Return the figures of all three checks."""
+    parity = compare_logits(
+        expected.alone,
+        actual.alone,
+        task=exam.task,
+        texts=exam.texts,
+        targets=exam.targets,
+        calibration=exam.calibration,
+    )
+    hostile = compare_logits(expected.hostile, actual.hostile, task=exam.task, calibration=exam.calibration)
+    update: dict[str, Any] = {
+        "hostile_texts": hostile.texts,
+        "hostile_max_abs_diff": hostile.max_abs_diff,
+        "hostile_flips": hostile.label_flips,
+    }
+    if actual.padded is not None:
+        alone = actual.alone[[i for batch in exam.batches for i in batch]]
+        padding = compare_logits(alone, actual.padded, task=exam.task, calibration=exam.calibration)
+        update |= {"padding_max_abs_diff": padding.max_abs_diff, "padding_flips": padding.label_flips}
+    return parity.model_copy(update=update)
+
+
+def _reasons(exam: Exam, expected: Answers, actual: Answers, parity: Parity, limits: Limits) -> list[str]:
+    """Return why a graph fails, a sentence each; nothing when it passes."""
+    reasons: list[str] = []
+    if limits.max_abs_diff is not None:
+        scale = max(1.0, *(float(np.abs(logits).max()) for logits in (expected.alone, expected.hostile)))
+        allowed = limits.max_abs_diff * scale
+        reasons += _differences(exam, expected, actual, parity, allowed)
+        if limits.max_label_flips is not None:
+            clear = int(flips(expected.alone, actual.alone, exam.task, exam.calibration, tie=allowed).sum())
+            if clear > limits.max_label_flips:
+                reasons.append(
+                    f"The labels of {clear} of {parity.texts} validation texts differ (allowed: "
+                    f"{limits.max_label_flips})."
+                )
+    if limits.max_flip_share is not None:
+        reasons += _changed_answers(expected, parity, exam.task, limits.max_flip_share)
+    if limits.max_score_drop is not None and parity.score_change_interval is not None:
+        low, high = parity.score_change_interval
+        if high < -limits.max_score_drop:
+            reasons.append(
+                f"{exam.task.main_metric} changes by {parity.score_change:+.3f} (95 % interval {low:+.3f} to "
+                f"{high:+.3f}; allowed: -{limits.max_score_drop:g})."
+            )
+    return reasons
+
+
+def _differences(exam: Exam, expected: Answers, actual: Answers, parity: Parity, allowed: float) -> list[str]:
+    """Return which of the three checks finds logits too far apart."""
+    reasons = []
+    if parity.max_abs_diff > allowed:
+        reasons.append(
+            f"On {parity.texts} validation texts logits differ by up to {parity.max_abs_diff:.2g} (allowed: "
+            f"{allowed:.2g}), and {parity.label_flips} labels."
         )
+    if parity.padding_max_abs_diff is not None and parity.padding_max_abs_diff > allowed:
+        reasons.append(
+            f"Padding changes logits by up to {parity.padding_max_abs_diff:.2g} (allowed: {allowed:.2g}), and "
+            f"{parity.padding_flips} labels: a text is answered differently in a batch with longer ones."
+        )
+    apart = np.abs(expected.hostile - actual.hostile).max(axis=1)
+    if apart.max() > allowed:
+        worst = shown(exam.hostile[int(apart.argmax())], 40)
+        reasons.append(
+            f"On {parity.hostile_texts} hostile texts logits differ by up to {apart.max():.2g} (allowed: "
+            f"{allowed:.2g}), most on '{worst}'."
+        )
+    return reasons
+
+
+def _changed_answers(expected: Answers, parity: Parity, task: Task, allowed: float) -> list[str]:
+    """Return whether clearly too many answers of a lossy graph differ."""
+    if task.kind is TaskKind.REGRESSION:
+        shift, spread = parity.mean_abs_diff, float(expected.alone.std())
+        if shift > allowed * spread:
+            return [
+                f"Values differ by {shift:.3g} on average; the model's have a standard deviation of {spread:.3g} "
+                f"(allowed: {allowed:g} of it)."
+            ]
+        return []
+    share = wilson(parity.label_flips, parity.texts)
+    if share.low > allowed:
+        return [
+            f"{share.value:.1%} of the labels differ (95 % interval {share.low:.1%} to {share.high:.1%}; allowed: "
+            f"{allowed:.1%})."
+        ]
+    return []

@@ -252,6 +252,18 @@ def test_a_failed_parity_is_exit_3_and_leaves_no_bundle(tmp_path):
     assert done.returncode == 3
     assert "failed its parity check" in done.stderr
     assert not list((tmp_path / "out").rglob("edgekd.json"))
+    [evidence] = (tmp_path / "out").rglob("*.failed")
+    assert {path.name for path in evidence.iterdir()} == {
+        "README.txt",
+        "logits.npz",
+        "model.onnx",
+        "parity.json",
+        "worst.csv",
+    }
+    # With a limit that can be held the same folder goes on, and the evidence is gone.
+    again = edgekd("distill", recipe, "--out", tmp_path / "out", "--student", "bag")
+    assert again.returncode == 0, again.stderr
+    assert not list((tmp_path / "out").rglob("*.failed"))
 
 
 def test_teach_prints_the_scores(tmp_path):

@@ -31,7 +31,7 @@ class Workbench:
         self.data, self.progress = None, Silent()
         self.sessions = []
 
-    def export(self, model):
+    def export(self, model, steps=()):
         return Path("exports") / model.name
 
     def apply(self, model, steps):
@@ -99,6 +99,15 @@ def test_without_an_int8_candidate_none_can_have_lost(monkeypatch):
     bench = Workbench(rungs({"steps": ["int8"]}, WAITS), errors={"int8": NotApplicable("nothing to quantize")})
     climbed = climb(monkeypatch, bench)
     assert [(d.variant, d.status) for d in climbed.decisions] == [("m-fp32", "kept"), ("m-int8", "not-applicable")]
+
+
+def test_an_int8_candidate_whose_graph_fails_has_lost_too(monkeypatch):
+    ladder = rungs({"steps": ["int8"]}, {"steps": ["int8-static"]}, WAITS)
+    broken = InvalidArtifact("'m-int8' failed its parity check")
+    bench = Workbench(ladder, errors={"int8": broken, "int8-static": NotApplicable("nothing to do")})
+    assert "m-fp16" in {decision.variant for decision in climb(monkeypatch, bench).decisions}
+    bench = Workbench(ladder, errors={"int8": broken})  # the other one is good
+    assert "m-fp16" not in {decision.variant for decision in climb(monkeypatch, bench).decisions}
 
 
 def test_what_cannot_be_made_is_noted_with_the_reason_and_the_others_go_on(monkeypatch):
