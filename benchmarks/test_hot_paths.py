@@ -7,7 +7,9 @@ import pytest
 
 pytest.importorskip("onnx")
 
+from edgekd.api import Classifier
 from edgekd.bench.loop import measure
+from edgekd.bundle import load_bundle
 from edgekd.runtime import OnnxSession
 from tests.bundles import make_bundle
 
@@ -22,6 +24,11 @@ def session(request, tmp_path_factory):
     return session
 
 
+@pytest.fixture
+def classifier(session):
+    return Classifier(load_bundle(session._model.model_path.parent), session)
+
+
 def test_encode(benchmark, session):
     assert benchmark(session.encode, TEXTS[:1]).tokens > 5
 
@@ -33,3 +40,7 @@ def test_text_to_logits(benchmark, session):
 def test_the_timing_loop(benchmark, session):
     timings = benchmark(measure, session, TEXTS, range(len(TEXTS)), 0)
     assert len(timings.total_s) == 3
+
+
+def test_text_to_label(benchmark, classifier):
+    assert list(benchmark(classifier, TEXTS[0])[0]) == ["label", "score"]

@@ -193,4 +193,6 @@ def _spec(variant: Variant) -> dict[str, Any]:
         "inputs": variant.inputs,
         "providers": variant.providers,
         "max_length": variant.max_length,
+        "lengths": variant.lengths,
+        "batch": variant.batch,
     }

@@ -46,6 +46,8 @@ class Variant:
     graph: str = ""  # of a bundle: the file that its runtime opens
     inputs: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
+    lengths: tuple[int, ...] = ()  # of a bundle, in tokens: what texts are padded to
+    batch: int | None = None  # of a bundle: the texts that its graph takes, no more and no fewer
     parameters: int | None = None
     calibration: Calibration = field(default_factory=Calibration)
     proof: Proof | None = None
@@ -83,6 +85,8 @@ def variant_from_bundle(folder: Path, *, role: Role | None = None) -> Variant:
         graph=bundle.model_path.name,
         inputs=tuple(manifest.inputs),
         providers=tuple(manifest.providers),
+        lengths=tuple(manifest.lengths),
+        batch=manifest.batch,
         parameters=manifest.parameters,
         calibration=manifest.calibration,
         proof=manifest.proof,

@@ -32,7 +32,7 @@ def open_session(spec: dict[str, Any], threads: int) -> Session:
     """Return a session for a variant, with the libraries it needs imported but nothing loaded.
 
     Args:
-        spec: name, path, backend, graph, inputs, providers and max_length of the variant.
+        spec: name, path, backend, graph, inputs, providers, max_length, lengths and batch of the variant.
         threads: threads inside an operator.
     """
     folder = Path(spec["path"])
@@ -53,6 +53,8 @@ def open_session(spec: dict[str, Any], threads: int) -> Session:
         inputs=tuple(spec["inputs"]),
         providers=tuple(spec["providers"]),
         max_length=spec["max_length"],
+        lengths=tuple(spec["lengths"]),
+        batch=spec["batch"],
     )
     session = session_for(model, threads)
     session.import_libraries()

@@ -50,6 +50,8 @@ def _fields(bundle: Bundle) -> ModelFields:
         "inputs": manifest.inputs,
         "providers": manifest.providers,
         "max_length": manifest.max_length,
+        "lengths": manifest.lengths,
+        "batch": manifest.batch,
     }
 
 

@@ -7,15 +7,24 @@ from typing import TYPE_CHECKING
 from edgekd.errors import InvalidArtifact
 from edgekd.runtime.onnx_session import OnnxSession
 from edgekd.runtime.openvino_session import OpenVinoSession
+from edgekd.runtime.tensorrt_session import TensorRtSession
+from edgekd.runtime.text_graph_session import OnnxTextSession, OpenVinoTextSession
 from edgekd.runtime.text_session import RuntimeModel
 
 if TYPE_CHECKING:
     from edgekd.bundle import Bundle
     from edgekd.runtime.text_session import TextSession
 
-__all__ = ["SESSIONS", "OnnxSession", "OpenVinoSession", "RuntimeModel", "session_for"]
+__all__ = ["SESSIONS", "OnnxSession", "OpenVinoSession", "RuntimeModel", "TensorRtSession", "session_for"]
 
-SESSIONS: dict[str, type[TextSession]] = {"onnxruntime": OnnxSession, "openvino": OpenVinoSession}
+SESSIONS: dict[str, type[TextSession]] = {
+    "onnxruntime": OnnxSession,
+    "openvino": OpenVinoSession,
+    "ort-format": OnnxSession,
+    "tensorrt": TensorRtSession,
+    "onnxruntime-extensions": OnnxTextSession,
+    "openvino-tokenizers": OpenVinoTextSession,
+}
 
 
 def session_for(bundle: Bundle | RuntimeModel, threads: int, *, cached: bool = True) -> TextSession:

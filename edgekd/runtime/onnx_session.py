@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgekd.errors import InvalidArtifact
-from edgekd.runtime.text_session import TextSession
+from edgekd.processor import own_session_entries
+from edgekd.runtime.provider_options import with_options
+from edgekd.runtime.text_session import GraphInput, TextSession
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
     from edgekd.bundle import Bundle
-    from edgekd.runtime.text_session import Encoded, RuntimeModel
+    from edgekd.runtime.text_session import RuntimeModel
 
 
 class OnnxSession(TextSession):
@@ -34,20 +38,30 @@ class OnnxSession(TextSession):
         """Import ONNX Runtime, which is part of the base install."""
         import onnxruntime  # noqa: F401
 
-    def infer(self, inputs: Encoded) -> NDArray[np.float32]:
-        """Run the graph: logits of shape ``(texts, labels)``."""
-        return self._run(self._output, inputs.feed)[0]  # type: ignore[no-any-return]
+    def _call(self, feed: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        return self._run(self._output, feed)[0]  # type: ignore[no-any-return]
 
-    def _open_graph(self) -> list[str]:
-        session = _open_graph(self._model, self._threads)
+    def _open_graph(self) -> list[GraphInput]:
+        session = open_onnx(self._model, self._threads)
         self.providers = list(session.get_providers())
         self._run = session.run
         self._output = [session.get_outputs()[0].name]
-        return [node.name for node in session.get_inputs()]
+        return [_described(node) for node in session.get_inputs()]
 
 
-def _open_graph(model: RuntimeModel, threads: int) -> Any:
+def _described(node: Any) -> GraphInput:
+    """Describe an input; a dimension without a number has a name or nothing."""
+    shape = tuple(size if isinstance(size, int) else None for size in node.shape)
+    return GraphInput(node.name, node.type.removeprefix("tensor(").removesuffix(")"), shape)
+
+
+def open_onnx(model: RuntimeModel, threads: int, *, libraries: Sequence[str] = ()) -> Any:
     """Return an ``onnxruntime.InferenceSession``.
+
+    Args:
+        model: what to open.
+        threads: threads inside an operator.
+        libraries: with operators that are not ONNX Runtime's own.
 
     Raises:
         InvalidArtifact: when the graph cannot be opened or no provider of the manifest is there.
@@ -69,6 +83,10 @@ def _open_graph(model: RuntimeModel, threads: int) -> Any:
     options.log_severity_level = 3
     # Threads that wait for work spin only when there are several; a lone thread has nobody to wait for.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
+    for key, value in own_session_entries().items():  # int8 saturates on x86 without VNNI
+        options.add_session_config_entry(key, value)
+    for library in libraries:
+        options.register_custom_ops_library(library)
     broken = (
         ort_errors.Fail,
         ort_errors.InvalidArgument,
@@ -80,7 +98,7 @@ def _open_graph(model: RuntimeModel, threads: int) -> Any:
         ort_errors.RuntimeException,
     )
     try:
-        return ort.InferenceSession(str(model.model_path), options, providers=providers)
+        return ort.InferenceSession(str(model.model_path), options, providers=with_options(providers, model))
     except broken as error:
         raise InvalidArtifact(
             f"onnxruntime cannot open '{model.model_path}': {error}",

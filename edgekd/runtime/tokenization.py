@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from edgekd.errors import InvalidArtifact
-from edgekd.runtime.cache import CachedTokenizer, why_not_cacheable
+from edgekd.runtime.cache import CachedTokenizer
+from edgekd.runtime.locality import NotLocal, chunk_rules
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 
 class TextEncoder(Protocol):
@@ -17,6 +22,9 @@ class TextEncoder(Protocol):
 
     def ids(self, text: str) -> list[int]:
         """Return the ids with special tokens, at most the maximum length."""
+
+    def array(self, text: str) -> NDArray[Any]:
+        """Return the same as an array of shape ``(1, ids)``."""
 
     def mark(self) -> None:
         """Remember the present state as the one after warm-up."""
@@ -28,7 +36,8 @@ class TextEncoder(Protocol):
 class PlainTokenizer:
     """``tokenizers`` as it is; keeps no state."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, dtype: np.dtype[Any] | type = np.int64) -> None:
+        self._dtype = np.dtype(dtype)
         # The "fast" call leaves character offsets out, which nobody reads here.
         self._encode_batch = tokenizer.encode_batch_fast
 
@@ -36,6 +45,10 @@ class PlainTokenizer:
         """Return the ids of a text."""
         ids: list[int] = self._encode_batch([text])[0].ids
         return ids
+
+    def array(self, text: str) -> NDArray[Any]:
+        """Return the same as an array of shape ``(1, ids)``."""
+        return np.array([self.ids(text)], dtype=self._dtype)
 
     def mark(self) -> None:
         """Do nothing: there is no state."""
@@ -73,10 +86,25 @@ def pad_id(path: Path) -> int:
     return by_content.get("[PAD]", by_content.get("<pad>", 0))
 
 
-def open_encoder(path: Path, max_length: int, *, cached: bool = True) -> TextEncoder:
-    """Return the fastest encoder that gives the same ids as ``tokenizers``."""
+def open_encoder(
+    path: Path, max_length: int, *, cached: bool = True, dtype: np.dtype[Any] | type = np.int64
+) -> TextEncoder:
+    """Return the fastest encoder that gives the same ids as ``tokenizers``.
+
+    Args:
+        path: a ``tokenizer.json``.
+        max_length: ids per text, special tokens included.
+        cached: look words up in a cache where that gives the same ids.
+        dtype: of the arrays, int64 or int32.
+
+    Raises:
+        InvalidArtifact: when the file is missing or ``tokenizers`` cannot read it.
+    """
     tokenizer = open_tokenizer(path, max_length)
-    spec = json.loads(path.read_text(encoding="utf-8"))
-    if cached and why_not_cacheable(spec, max_length) is None:
-        return CachedTokenizer(tokenizer, max_length)
-    return PlainTokenizer(tokenizer)
+    if cached:
+        spec = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            return CachedTokenizer(tokenizer, max_length, chunk_rules(spec, max_length), dtype=dtype)
+        except NotLocal:
+            pass
+    return PlainTokenizer(tokenizer, dtype)

@@ -72,15 +72,13 @@ class BagForSequenceClassification(PreTrainedModel):
         if isinstance(module, nn.Embedding) and module is not self.embeddings:
             nn.init.zeros_(module.weight)
 
-    def _ngram_mean(self, table: nn.Embedding, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Return the mean vector of the text's n-grams, 0 when it has none: ``(batch, embedding_dim)``."""
-        mask = attention_mask.to(self.classifier.weight.dtype)
+    def _ngram_mean(self, table: nn.Embedding, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the mean vector of the text's n-grams, 0 when it has none: ``(batch, 1, embedding_dim)``."""
         ids = ids_to_hash(input_ids, self.hashed_ids)
         grams = hashed_ngrams(ids, mask, self.config.ngrams, self.config.buckets)
         rows = torch.cat([bucket for bucket, _ in grams], dim=1)
-        counts = torch.cat([counted for _, counted in grams], dim=1)
-        share = counts / counts.sum(dim=1, keepdim=True).clamp_min(1)
-        return torch.matmul(share.unsqueeze(1), table(rows)).squeeze(1)
+        counts = torch.cat([counted for _, counted in grams], dim=2)
+        return torch.matmul(counts, table(rows)) / counts.sum(dim=2, keepdim=True).clamp_min(1)
 
     def forward(
         self,
@@ -90,12 +88,14 @@ class BagForSequenceClassification(PreTrainedModel):
         **_: object,
     ) -> SequenceClassifierOutput:
         """Return logits of shape ``(batch, num_labels)``; ids and mask are ``(batch, sequence)``."""
-        weight = torch.sigmoid(self.token_weight(input_ids).squeeze(-1)) * attention_mask
-        total = weight.sum(dim=1, keepdim=True).clamp_min(1e-6)
+        mask = attention_mask.unsqueeze(1).to(self.classifier.weight.dtype)
+        weight = torch.sigmoid(self.token_weight(input_ids).transpose(1, 2)) * mask
+        total = weight.sum(dim=2, keepdim=True).clamp_min(1e-6)
         # Widened after the mean, which is the same because both are linear, and once instead of once a token.
-        mean = self.widen(torch.matmul((weight / total).unsqueeze(1), self.embeddings(input_ids)).squeeze(1))
+        mean = self.widen(torch.matmul(weight, self.embeddings(input_ids)) / total)
         if self.ngram_embeddings is not None:
-            mean = mean + self._ngram_mean(self.ngram_embeddings, input_ids, attention_mask)
+            mean = mean + self._ngram_mean(self.ngram_embeddings, input_ids, mask)
+        mean = mean.squeeze(1)
         hidden = torch.relu(self.hidden(self.dropout(mean)))
         logits = self.classifier(self.dropout(hidden))
         return SequenceClassifierOutput(loss=task_loss(logits, labels, self.config), logits=logits)

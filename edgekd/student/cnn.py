@@ -79,11 +79,12 @@ class CnnForSequenceClassification(PreTrainedModel):
         # NOTE: padded positions are zeroed before the convolution and again after the ReLU. A text therefore sees
         # zeros beyond its ends whether it is alone or padded in a batch, and its logits do not depend on the batch.
         embedded = self.dropout(self.widen(self.embeddings(input_ids))).transpose(1, 2) * mask
-        pooled = [
-            (torch.relu(convolution(pad(embedded))) * mask).amax(dim=2)
+        found = [
+            torch.relu(convolution(pad(embedded)))
             for pad, convolution in zip(self.pads, self.convolutions, strict=True)
         ]
-        logits = self.classifier(self.dropout(torch.cat(pooled, dim=1)))
+        # Widths are put side by side before the mask and the maximum, which are then one operator each.
+        logits = self.classifier(self.dropout((torch.cat(found, dim=1) * mask).amax(dim=2)))
         return SequenceClassifierOutput(loss=task_loss(logits, labels, self.config), logits=logits)
 
 

@@ -21,18 +21,19 @@ def hashed_ngrams(
 
     Args:
         input_ids: int64, shape ``(batch, sequence)``.
-        attention_mask: 1 for tokens, 0 for padding, same shape, any type.
+        attention_mask: 1 for tokens, 0 for padding, any type, same shape or ``(batch, 1, sequence)``.
         longest: the longest n-gram.
         buckets: number of rows.
 
     Returns:
-        Pairs ``(bucket, mask)``, each ``(batch, max(0, sequence - n + 1))``; bucket from 0 to ``buckets - 1``.
+        Pairs ``(bucket, mask)``, each ``(batch, max(0, sequence - n + 1))``, the mask with the dimensions it was
+        given with; bucket from 0 to ``buckets - 1``.
     """
     grams = []
     code, mask = input_ids, attention_mask
     for n in range(2, longest + 1):
         code = (code[:, :-1] * _FACTOR + input_ids[:, n - 1 :]) % _PRIME
-        mask = mask[:, :-1] * attention_mask[:, n - 1 :]
+        mask = mask[..., :-1] * attention_mask[..., n - 1 :]
         grams.append((code % buckets, mask))
     return grams
 

@@ -1,22 +1,17 @@
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 from edgekd.bundle import load_bundle, write_manifest
 from edgekd.errors import InvalidArtifact
 from edgekd.runtime import OnnxSession
-from edgekd.runtime.cache import MAX_CHUNK_CHARS, CachedTokenizer, why_not_cacheable
 from edgekd.runtime.predict import predict_texts
-from edgekd.runtime.tokenization import PlainTokenizer, open_encoder, open_tokenizer, pad_id
 from edgekd.tasks import Calibration, Task, TaskKind
-from tests.bundles import make_bundle, make_tokenizer, vocabulary
+from tests.bundles import make_bundle
 
 SENTIMENT = Task(TaskKind.SINGLE_LABEL, ("negative", "positive"))
 
@@ -33,17 +28,6 @@ def session(bundle):
     opened = OnnxSession(bundle, threads=1)
     opened.load()
     return opened
-
-
-@pytest.fixture(scope="module")
-def tokenizer_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
-    make_tokenizer(path)
-    return path
-
-
-def spec_of(path):
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 # The session
@@ -140,132 +124,96 @@ def test_running_a_bundle_imports_no_training_library(bundle):
     assert done.stdout.strip() == "[]"
 
 
-# The cache
-
-WORDS = [
-    "great",
-    "film",
-    "[MASK]",
-    "[CLS]x",
-    "x[SEP]y",
-    "##",
-    "##s",
-    "un",
-    "unfilms",
-    "don't",
-    "...",
-    "a" * 40,
-    "a" * 120,
-]
-printable = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=300)
-sentences = st.lists(st.one_of(st.sampled_from(WORDS), printable), max_size=90).map(" ".join)
+# Lengths, batches and types of a graph
 
 
-@pytest.mark.parametrize("max_length", [3, 8, 64])
-def test_cached_ids_are_those_of_tokenizers(tokenizer_file, max_length):
-    tokenizer = open_tokenizer(tokenizer_file, max_length)
-    cached = CachedTokenizer(tokenizer, max_length, max_chunks=200)
-
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    @given(st.one_of(printable, sentences, st.text(max_size=60)))
-    @example("")
-    @example("   ")
-    @example("[MASK]")
-    @example("[CLS] great [SEP]")
-    @example("great\x1ffilm")
-    @example("great\u2028film \u00e9")
-    @example("film " * 100)
-    @example("a" * 5000)
-    def check(text):
-        expected = tokenizer.encode(text).ids
-        assert cached.ids(text) == expected
-        assert cached.ids(text) == expected  # from the cache
-
-    check()
+def with_shape(bundle, **fields):
+    return bundle.model_copy(update={"manifest": bundle.manifest.model_copy(update=fields)})
 
 
-def test_the_second_time_tokenizers_is_not_asked(tokenizer_file):
-    asked = []
-
-    class Spy:
-        def __init__(self, inner):
-            self.encode = inner.encode
-            self.inner = inner
-
-        def encode_batch_fast(self, texts, **options):
-            asked.extend(texts)
-            return self.inner.encode_batch_fast(texts, **options)
-
-    cached = CachedTokenizer(Spy(open_tokenizer(tokenizer_file, 64)), 64)
-    cached.ids("great film great")
-    assert asked == ["great", "film"]
-    cached.ids("film great")
-    assert asked == ["great", "film"]
-    cached.ids("gr\u00e9at")
-    assert asked[2:] == ["gr\u00e9at"]
+def opened(bundle, **fields):
+    session = OnnxSession(with_shape(bundle, **fields), 1)
+    session.load()
+    return session
 
 
-def test_the_cache_is_bounded_and_goes_back_to_its_mark(tokenizer_file):
-    cached = CachedTokenizer(open_tokenizer(tokenizer_file, 64), 64, max_chunks=3)
-    cached.ids("great film")
-    cached.mark()
-    cached.ids("awful movie dull fun")
-    assert len(cached) == 3
-    cached.reset()
-    assert len(cached) == 2
-    cached.ids("x" * (MAX_CHUNK_CHARS + 1))
-    assert len(cached) == 2
+TEXTS = ["great", "the film was not very good and it is dull", "", "awful movie!"]
 
 
-def test_a_pass_begins_with_the_words_of_the_warm_up_alone(session):
-    session.warm_up(["great film"])
-    warm = len(session._encoder)
-    session.run(["dull movie"])
-    assert len(session._encoder) == warm + 2
-    session.begin_pass()
-    assert len(session._encoder) == warm
+@pytest.mark.parametrize(("lengths", "shapes"), [([], [3, 12, 2, 5]), ([8, 16], [8, 16, 8, 8]), ([64], [64] * 4)])
+def test_texts_are_padded_to_the_next_length(bundle, session, lengths, shapes):
+    padded = opened(bundle, lengths=lengths)
+    for text, shape in zip(TEXTS, shapes, strict=True):
+        found, plain = padded.encode([text]), session.encode([text])
+        assert found.tokens == plain.tokens
+        assert {name: values.shape for name, values in found.feed.items()} == dict.fromkeys(found.feed, (1, shape))
+        assert found.feed["input_ids"][0, : found.tokens].tolist() == plain.feed["input_ids"][0].tolist()
+        assert found.feed["attention_mask"].sum() == found.tokens
+        np.testing.assert_allclose(padded.infer(found), session.infer(plain), atol=1e-6)
+    both = padded.encode(TEXTS[:2])
+    assert both.feed["input_ids"].shape == (2, max(shapes[:2]))
+    np.testing.assert_allclose(padded.run(TEXTS), session.run(TEXTS), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"normalizer": None}, "normalizer is None"),
-        ({"normalizer": {"type": "NFKC"}}, "normalizer is NFKC"),
-        ({"pre_tokenizer": {"type": "Metaspace"}}, "pre_tokenizer is Metaspace"),
-        ({"model": {"type": "BPE"}}, "model is BPE"),
-        ({"added_tokens": [{"content": "new york"}]}, "looks beyond its chunk"),
-        ({"added_tokens": [{"content": "x", "lstrip": True}]}, "lstrip"),
-        ({"added_tokens": [{"content": "x", "single_word": True}]}, "single_word"),
-        ({"added_tokens": [{"content": "x", "normalized": True}]}, "normalized"),
-        ({"post_processor": None}, "post-processor"),
-        ({"post_processor": {"type": "RobertaProcessing"}}, "post-processor"),
-    ],
-)
-def test_other_tokenizers_are_not_cached(tokenizer_file, change, reason):
-    assert why_not_cacheable(spec_of(tokenizer_file), 64) is None
-    assert reason in why_not_cacheable(spec_of(tokenizer_file) | change, 64)
+def test_padding_a_text_leaves_the_next_one_alone(bundle):
+    padded = opened(bundle, lengths=[8])
+    first = padded.encode(["great film"])
+    padded.encode(["awful"])
+    assert padded.infer(first).argmax() == 1
 
 
-def test_too_short_for_a_word_is_not_cached(tokenizer_file):
-    assert why_not_cacheable(spec_of(tokenizer_file), 2) == "max_length is 2"
+def test_a_text_is_cut_to_the_longest_length(bundle):
+    short = opened(bundle, lengths=[4, 6])
+    assert short.encode(["film " * 50]).feed["input_ids"].shape == (1, 6)
+    assert short.encode(["film " * 50, "great"]).tokens == 6
 
 
-def test_the_cache_is_used_only_where_it_is_allowed(tokenizer_file, tmp_path):
-    assert isinstance(open_encoder(tokenizer_file, 64), CachedTokenizer)
-    assert isinstance(open_encoder(tokenizer_file, 64, cached=False), PlainTokenizer)
-    spec = spec_of(tokenizer_file)
-    spec["normalizer"] = {"type": "Lowercase"}
-    (tmp_path / "tokenizer.json").write_text(json.dumps(spec), encoding="utf-8")
-    other = open_encoder(tmp_path / "tokenizer.json", 64)
-    assert isinstance(other, PlainTokenizer)
-    assert other.ids("great") == [vocabulary()[t] for t in ("[CLS]", "great", "[SEP]")]
+@pytest.mark.parametrize("count", [1, 3, 4, 6, 64])
+def test_a_graph_of_a_fixed_batch_answers_any_number_of_texts(bundle, session, count):
+    fixed = opened(bundle, batch=4)
+    calls = []
+    call = fixed._call
+    fixed._call = lambda feed: calls.append(feed["input_ids"].shape[0]) or call(feed)
+    texts = (TEXTS * 16)[:count]
+    np.testing.assert_allclose(fixed.run(texts), session.run(texts), atol=1e-6)
+    assert calls == [4] * -(-count // 4)
 
 
-def test_padding_of_the_file_is_taken_over(tokenizer_file, tmp_path):
-    assert pad_id(tokenizer_file) == vocabulary()["[PAD]"]
-    spec = spec_of(tokenizer_file) | {"padding": {"pad_id": 7}}
-    (tmp_path / "tokenizer.json").write_text(json.dumps(spec), encoding="utf-8")
-    assert pad_id(tmp_path / "tokenizer.json") == 7
+@pytest.fixture(scope="module")
+def fixed_graph(tmp_path_factory, bundle):
+    """Return a bundle whose graph takes int32 ids alone, two texts of 8 tokens."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    folder = tmp_path_factory.mktemp("fixed")
+    made = make_bundle(folder)
+    graph = onnx.load(made.model_path)
+    keep = [value for value in graph.graph.input if value.name == "input_ids"]
+    del graph.graph.input[:]
+    graph.graph.input.extend(keep)
+    graph.graph.input[0].CopyFrom(helper.make_tensor_value_info("input_ids", TensorProto.INT32, [2, 8]))
+    ones = numpy_helper.from_array(np.ones((2, 8), np.int64), "attention_mask")
+    graph.graph.initializer.append(ones)
+    onnx.save(graph, str(made.model_path))
+    return write_manifest(
+        folder, made.manifest.model_copy(update={"inputs": ["input_ids"], "lengths": [8], "batch": 2})
+    )
+
+
+def test_inputs_have_the_types_of_the_graph(fixed_graph):
+    session = OnnxSession(load_bundle(fixed_graph.folder), 1)
+    session.load()
+    for texts in (["great film"], ["great film", "awful"], TEXTS[:1] * 5):
+        encoded = session.encode(texts)
+        assert {name: values.dtype.name for name, values in encoded.feed.items()} == {"input_ids": "int32"}
+        assert session.infer(encoded).shape == (len(texts), 2)
+    assert session.run(["great film", "awful"]).argmax(axis=1).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("said", [{"lengths": []}, {"lengths": [16]}, {"batch": None}, {"batch": 3}])
+def test_a_graph_that_does_not_have_the_shape_of_its_manifest(fixed_graph, said):
+    with pytest.raises(InvalidArtifact, match=r"takes input_ids as int32 of shape \(2, 8\).*its manifest says batch"):
+        opened(fixed_graph, **said)
 
 
 # Predictions
