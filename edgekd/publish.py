@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgekd.artifacts import STAGE_FILE, publish_folder, read_json
 from edgekd.bundle import (
@@ -24,6 +24,7 @@ from edgekd.errors import InvalidArtifact
 from edgekd.export.facts import graph_facts
 from edgekd.graphs import DETAILS_FILE, PARITY_FILE
 from edgekd.labelling import read_calibration
+from edgekd.publish_config import write_configs
 from edgekd.results import Evidence
 from edgekd.tasks import TaskKind
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from edgekd.graphs import Graphs
 
 LIBRARIES = ("torch", "transformers", "onnx", "onnxruntime", "tokenizers", "openvino", "nncf")
-CONFIG_FILES = ("tokenizer_config.json", "config.json")
 _NOT_SHIPPED = (PARITY_FILE, DETAILS_FILE, STAGE_FILE)
 
 
@@ -58,14 +58,26 @@ def write_bundle(model: ExportedModel, graph: Path, graphs: Graphs, target: Path
             if existing.manifest.model_copy(update={"files": {}}) == manifest:
                 return existing
     with publish_folder(target) as building:
-        for path in graph.iterdir():
-            if path.name not in _NOT_SHIPPED:
-                shutil.copyfile(path, building / path.name)
-        for name in (TOKENIZER_FILE, *CONFIG_FILES):
-            shutil.copyfile(model.folder / name, building / name)
-        compact_tokenizer(building / TOKENIZER_FILE)
-        write_manifest(building, manifest)
+        assemble(building, graph, model.folder, manifest)
     return load_bundle(target)
+
+
+def assemble(building: Path, graph: Path, model_folder: Path, manifest: Manifest) -> None:
+    """Put together the files of a bundle in an empty folder, the manifest last.
+
+    Args:
+        building: the folder.
+        graph: folder with the graph and what its runtime needs.
+        model_folder: with tokenizer and configuration.
+        manifest: without the hashes of the files.
+    """
+    for path in graph.iterdir():
+        if path.name not in _NOT_SHIPPED:
+            shutil.copy(path, building / path.name)  # with its mode: scripts stay executable
+    shutil.copyfile(model_folder / TOKENIZER_FILE, building / TOKENIZER_FILE)
+    compact_tokenizer(building / TOKENIZER_FILE)
+    write_configs(model_folder, building, manifest)
+    write_manifest(building, manifest)
 
 
 def _manifest(model: ExportedModel, graph: Path, graphs: Graphs, name: str, precision: str) -> Manifest:
@@ -92,15 +104,16 @@ def _manifest(model: ExportedModel, graph: Path, graphs: Graphs, name: str, prec
         parameters=model.metrics.get("parameters"),
         lineage=[*model.lineage, *graphs.lineage(graph, name)],
         recipe=json.loads(recipe.model_dump_json(exclude={"targets"})),
-        metrics=_metrics(model, data.task.kind) if precision == "fp32" else [],
+        metrics=stored_metrics(model.metrics, data.task.kind) if precision == "fp32" else [],
         parity=Parity.model_validate(read_json(graph / PARITY_FILE)),
         proof=model.proof,
         data_name=data.name,
-        libraries=_versions(),
+        libraries=library_versions(),
     )
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that had a part in a bundle."""
     installed = {found.metadata["Name"]: found.version for found in metadata.distributions()}
     return {name: installed[name] for name in LIBRARIES if name in installed}
 
@@ -113,10 +126,10 @@ _SCORES = {
 }
 
 
-def _metrics(model: ExportedModel, task: TaskKind) -> list[Metric]:
+def stored_metrics(metrics: dict[str, Any], task: TaskKind) -> list[Metric]:
     """Return the scores of the model in torch, after training, on validation, test and further data by their names."""
-    splits = {name: model.metrics[name] for name in ("validation", "test")}
-    splits |= {f"evaluate: {name}": scores for name, scores in model.metrics.get("evaluate", {}).items()}
+    splits = {name: metrics[name] for name in ("validation", "test")}
+    splits |= {f"evaluate: {name}": scores for name, scores in metrics.get("evaluate", {}).items()}
     return [
         Metric(name=name, value=scores[name], count=scores["count"], split=split, evidence=Evidence.HOST.value)
         for split, scores in splits.items()

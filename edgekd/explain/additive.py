@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-MODEL_TYPE = "edgekd-linear"  # in the bundle's config.json
+MODEL_TYPE = "edgekd-linear"
+TYPE_KEY = "edgekd_model_type"  # in the bundle's config.json; in that of older bundles it is the model_type
 TOLERANCE = 1e-4  # of the sum, relative to the largest logit or 1: float32 sums of a few hundred rows
 
 
@@ -81,7 +82,7 @@ def longest_ngram(bundle: Bundle) -> int | None:
     if not path.is_file():
         return None
     config = read_json(path)
-    if not isinstance(config, dict) or config.get("model_type") != MODEL_TYPE:
+    if not isinstance(config, dict) or MODEL_TYPE not in (config.get(TYPE_KEY), config.get("model_type")):
         return None
     longest = config.get("ngrams")
     if not isinstance(longest, int) or longest < 1:
