@@ -43,3 +43,22 @@ def make_teacher(
     model = AutoModelForSequenceClassification.from_pretrained(folder)
     model.config.problem_type = problem_type
     return Teacher(model.eval(), AutoTokenizer.from_pretrained(folder), 64)
+
+
+def write_student(folder: Path, name: str, *, seed: int = 1) -> Path:
+    """Write one of ``SHAPES``, untrained and shaken so that its answers differ, as a model folder with a tokenizer."""
+    import torch
+
+    import edgekd.student.kinds  # noqa: F401 - registers our models with the Auto classes
+    from edgekd.config import StudentConfig
+    from edgekd.student.kinds import build_student
+
+    teacher = make_teacher(folder / "teacher")
+    model = build_student(StudentConfig(**SHAPES[name]), teacher)
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    model.save_pretrained(folder)
+    teacher.tokenizer.save_pretrained(folder)
+    return folder

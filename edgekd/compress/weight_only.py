@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgekd.compress.attention import attention_as_products
 from edgekd.compress.graph import check_block, load, need_domain, quantizing, save_smaller, weight_nodes
 from edgekd.errors import NotApplicable
 
@@ -26,6 +27,7 @@ def weight_only(source: Path, target: Path, *, step: WeightsStep) -> None:
     """
     check_block(step.block)
     model = load(source)
+    attention_as_products(model)
     names = [node.name for node in weight_nodes(model) if node.op_type in ("MatMul", "Gemm")]
     if not names:
         raise NotApplicable("The graph has no constant matrices whose weights could be quantized.")
