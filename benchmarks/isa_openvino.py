@@ -82,6 +82,8 @@ class Runner:
             "inputs": manifest.inputs,
             "providers": manifest.providers,
             "max_length": manifest.max_length,
+            "lengths": manifest.lengths,
+            "batch": manifest.batch,
         }
         self.ask(do="load", variant=spec, threads=1, affinity=choose_cpus(1))
         self.ask(do="warm_up", texts=texts, calls=20)

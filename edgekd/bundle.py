@@ -30,6 +30,9 @@ GRAPH_FILES = {
     "onnxruntime": (MODEL_FILE,),
     "openvino": ("openvino_model.xml", "openvino_model.bin"),
     "ort-format": ("model.ort",),
+    "onnxruntime-extensions": ("text_model.onnx",),  # with the tokenizer inside
+    "openvino-tokenizers": ("openvino_text_model.xml", "openvino_text_model.bin"),
+    "tensorrt": (MODEL_FILE,),  # what the board builds its engine from; the engine is no part of the bundle
 }
 TOKENIZER_FILE = "tokenizer.json"
 
@@ -82,9 +85,16 @@ class Parity(BaseModel):
     score_change_interval: tuple[float, float] | None = None  # 95 %, paired
     recall_change: dict[str, float] = Field(default_factory=dict)  # by label, graph minus model
     worst: list[Flip] = Field(default_factory=list)  # at most ten, the largest difference first
+    padding_max_abs_diff: float | None = None  # of a logit of the graph, the same text alone and padded in a batch
+    padding_flips: int = 0
     hostile_texts: int = 0  # empty, one character, emoji, right to left, 10,000 characters, control characters...
     hostile_max_abs_diff: float | None = None
     hostile_flips: int = 0
+
+    @property
+    def figures(self) -> Parity:
+        """Without texts, which are somebody's data and do not travel with a bundle."""
+        return self.model_copy(update={"worst": []})
 
 
 class Manifest(BaseModel):
@@ -231,7 +241,7 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
 
 
 def _upgraded(raw: dict[str, Any]) -> dict[str, Any]:
-    """Turn an older manifest into one of the present schema; a test accuracy of schema 1 is that of the fp32 student."""
+    """Make an older manifest one of the present schema; the test accuracy of schema 1 is that of the fp32 student."""
     if raw["schema_version"] != 1:
         return {**raw, "schema_version": SCHEMA_VERSION}
     record = {key: value for key, value in raw.items() if not key.startswith("control_")}

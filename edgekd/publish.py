@@ -105,7 +105,7 @@ def _manifest(model: ExportedModel, graph: Path, graphs: Graphs, name: str, prec
         lineage=[*model.lineage, *graphs.lineage(graph, name)],
         recipe=json.loads(recipe.model_dump_json(exclude={"targets"})),
         metrics=stored_metrics(model.metrics, data.task.kind) if precision == "fp32" else [],
-        parity=Parity.model_validate(read_json(graph / PARITY_FILE)),
+        parity=Parity.model_validate(read_json(graph / PARITY_FILE)).figures,
         proof=model.proof,
         data_name=data.name,
         libraries=library_versions(),

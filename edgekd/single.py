@@ -26,11 +26,13 @@ from edgekd.data.prepare import prepare
 from edgekd.desk import Desk
 from edgekd.devices import int8_for
 from edgekd.errors import ConfigError
+from edgekd.export.evidence import evidence_folder
 from edgekd.export.facts import graph_facts
 from edgekd.exported import ExportedModel
 from edgekd.graphs import Graphs, encode_texts
 from edgekd.judging import measure_and_judge
-from edgekd.publish import CONFIG_FILES, write_bundle
+from edgekd.publish import write_bundle
+from edgekd.publish_config import write_configs
 from edgekd.runfolder import COMPRESS_FILE, RunFolder
 from edgekd.runtime.tokenization import pad_id
 from edgekd.student.names import STUDENT_KINDS
@@ -123,7 +125,7 @@ def quantize(
         else:
             desk, model = _open(source, recipe, folder, progress)
             data = desk.data
-            graphs = Graphs(profile, recipe, data, folder, progress)
+            graphs = Graphs(profile, recipe, data, folder, progress, evidence=evidence_folder(out))
             form = _compressor(desk, model, graphs).apply(model, rung.model_steps)
             base = write_bundle(
                 model, graphs.export(model), graphs, folder.candidates(profile.name) / f"{source.name}-fp32", "fp32"
@@ -181,16 +183,17 @@ def _from_bundle(
         )
     shop = _shop_of(base, recipe, profile, data, progress)
     with publish_folder(out) as building:
-        details, parity = change_graph(base.folder, building, rung.graph_steps, shop)
+        details, parity = change_graph(
+            base.folder, building, rung.graph_steps, shop, name=out.name, evidence=evidence_folder(out)
+        )
         runtime, graph = graph_in(building)
-        for name in (TOKENIZER_FILE, *CONFIG_FILES):
-            shutil.copyfile(base.folder / name, building / name)
+        shutil.copyfile(base.folder / TOKENIZER_FILE, building / TOKENIZER_FILE)
         facts = graph_facts(building)
         line = LineageStep(step="graph", name=out.name, hash=sha256_file(graph), details={"steps": details})
         update: dict[str, Any] = {
             "name": out.name,
             "precision": rung.precision,
-            "parity": parity,
+            "parity": parity.figures,
             "metrics": [],
             "target": profile.name,
             "graph": facts.flavour,
@@ -200,7 +203,9 @@ def _from_bundle(
         }
         if runtime != manifest.runtime:
             update |= {"runtime": runtime, "providers": ["CPU"]}
-        write_manifest(building, manifest.model_copy(update=update))
+        changed = manifest.model_copy(update=update)
+        write_configs(base.folder, building, changed)
+        write_manifest(building, changed)
     return load_bundle(out)
 
 
@@ -232,7 +237,7 @@ def _shop_of(base: Bundle, recipe: Recipe, profile: DeviceProfile, data: TextDat
         calibration=manifest.calibration,
         pad_token_id=pad_id(base.tokenizer_path),
         max_drop=recipe.compress.max_accuracy_drop,
-        parity_texts=recipe.export.parity_texts,
+        parity=recipe.export,
         progress=progress,
     )
 

@@ -244,11 +244,11 @@ class Fp16Step(StepConfig):
 
 
 class OpenVinoStep(StepConfig):
-    """OpenVINO IR instead of ONNX, for x86: fp16, int8 by NNCF, with or without accuracy control, or int8 weights."""
+    """OpenVINO IR instead of ONNX, for x86: fp32, fp16, int8 by NNCF, int8 with accuracy control, or int8 weights."""
 
     needs_portable_graph: ClassVar[bool] = True
 
-    step: Literal["openvino-fp16", "openvino-int8", "openvino-int8-controlled", "openvino-int8-weights"]
+    step: Literal["openvino", "openvino-fp16", "openvino-int8", "openvino-int8-controlled", "openvino-int8-weights"]
     texts: int = Field(default=128, ge=1)
     """Calibration texts of the int8 ones."""
     max_drop: float = Field(default=0.01, ge=0, lt=1)

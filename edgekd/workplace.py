@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from edgekd.artifacts import folder_lock, read_json
 from edgekd.errors import ConfigError, EdgekdError
+from edgekd.recipe import read_recipe
 from edgekd.runfolder import COMPRESS_FILE, METRICS_FILE, RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+RUN_DEPTH = 4  # RUN/students/NAME/distilled/seed-0
+MODEL_FOLDERS = ("students", "teacher", "more-teachers", "compressed")
 
 
 def require_source(source: Path) -> None:
@@ -31,13 +35,19 @@ def require_source(source: Path) -> None:
 
 
 def stored_max_length(folder: Path) -> int | None:
-    """Return how many tokens of a text a model folder was scored with, if it says so."""
+    """Return how many tokens of a text a model folder was scored with, if it, or the recipe of its run, says so."""
     for name in (METRICS_FILE, COMPRESS_FILE):
         if (folder / name).is_file():
             record = read_json(folder / name)
             length = record.get("max_length", record.get("metrics", {}).get("max_length"))
             if length is not None:
                 return int(length)
+    place = folder.resolve()
+    for parent in place.parents[:RUN_DEPTH]:
+        run = RunFolder(parent)
+        if run.recipe.is_file() and place.relative_to(parent).parts[0] in MODEL_FOLDERS:
+            length = (read_recipe(run.recipe).get("teacher") or {}).get("max_length")
+            return None if length is None else int(length)
     return None
 
 

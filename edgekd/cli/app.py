@@ -11,7 +11,21 @@ from typing import Annotated, NoReturn
 import typer
 
 from edgekd import __version__
-from edgekd.cli import assets, bench, build, compress, devices, explain, gate, predict, report, students
+from edgekd.cli import (
+    assets,
+    bench,
+    build,
+    bundle,
+    compress,
+    devices,
+    explain,
+    export,
+    gate,
+    predict,
+    report,
+    students,
+    verify,
+)
 from edgekd.errors import EXIT_INTERRUPTED, EXIT_INVALID, EdgekdError
 
 app = typer.Typer(
@@ -24,7 +38,21 @@ app = typer.Typer(
     epilog="Exit codes: 0 pass, 1 regression or failed budget, 2 usage, 3 invalid or cannot tell.",
 )
 
-for commands in (build, compress, bench, report, gate, predict, explain, students, devices, assets):
+for commands in (
+    build,
+    compress,
+    export,
+    bench,
+    report,
+    gate,
+    verify,
+    predict,
+    explain,
+    bundle,
+    students,
+    devices,
+    assets,
+):
     commands.register(app)
 
 

@@ -118,8 +118,9 @@ def quantize(
         list[str] | None,
         Option(
             help="Steps in their order: int8, int8-static, int8-mixed, int8-weights, int4-weights, int8-embeddings, "
-            "int4-embeddings, fp16, openvino-fp16, openvino-int8, openvino-int8-controlled, openvino-int8-weights, or "
-            "qat (model folder only); with settings as YAML: '{step: int8-static, calibration: entropy}'.",
+            "int4-embeddings, fp16, openvino, openvino-fp16, openvino-int8, openvino-int8-controlled, "
+            "openvino-int8-weights, or qat (model folder only); with settings as YAML: "
+            "'{step: int8-static, calibration: entropy}'.",
             show_default="int8",
         ),
     ] = None,

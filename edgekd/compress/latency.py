@@ -78,5 +78,6 @@ class LatencyProbe:
 
     @staticmethod
     def _run(session: Any, length: int) -> None:
-        ids = np.ones((1, length), dtype=np.int64)
-        session.run(None, {"input_ids": ids, "attention_mask": ids})
+        ids = np.ones((1, length))
+        kinds = {entry.name: np.int32 if "int32" in entry.type else np.int64 for entry in session.get_inputs()}
+        session.run(None, {name: ids.astype(kind) for name, kind in kinds.items()})

@@ -31,7 +31,11 @@ def graph_facts(folder: Path) -> GraphFacts:
     Raises:
         InvalidArtifact: when there is none.
     """
-    runtime, path = graph_in(folder)
+    return facts_of(*graph_in(folder))
+
+
+def facts_of(runtime: str, path: Path) -> GraphFacts:
+    """Return the facts of the graph at ``path``, which is for a runtime."""
     if runtime == "openvino":
         import openvino
 

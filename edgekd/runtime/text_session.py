@@ -191,8 +191,11 @@ class TextSession(ABC):
         return np.concatenate(parts)[: inputs.rows]
 
     def run(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Text in, logits out."""
-        return self.infer(self.encode(texts))
+        """Text in, logits out; texts are padded with those of the same call of the graph only."""
+        if self._batch is None or len(texts) <= self._batch:
+            return self.infer(self.encode(texts))
+        starts = range(0, len(texts), self._batch)
+        return np.concatenate([self.infer(self.encode(texts[start : start + self._batch])) for start in starts])
 
     def warm_up(self, texts: Sequence[str]) -> None:
         """Run the first 50 texts and learn the words of all."""

@@ -20,7 +20,7 @@ import torch
 from edgekd.batches import CPU_TOKENS, GPU_TOKENS, logits_in_order, torch_forward
 from edgekd.export.onnx import export_onnx
 from edgekd.export.parity import spread_over_lengths
-from edgekd.teacher.first_token import first_token_only
+from edgekd.teacher.first_token import first_token_only, whole_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +61,7 @@ class Engine:
 
 
 def onnx_forward(model: PreTrainedModel) -> Forward:
-    """Export the model as it is and return the forward of its fp32 graph in ONNX Runtime."""
+    """Export the model and return the forward of its fp32 graph in ONNX Runtime, which has its own short last layer."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -71,16 +71,17 @@ def onnx_forward(model: PreTrainedModel) -> Forward:
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
-            export_onnx(model, path, opset=OPSET)
+            with whole_layer(model):
+                export_onnx(model, path, opset=OPSET, flavour="ort-fused")
             session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     finally:
         if attention is not None and model.config._attn_implementation != attention:
             model.set_attn_implementation(attention)
-    names = {entry.name for entry in session.get_inputs()}
+    types = {entry.name: np.int32 if "int32" in entry.type else np.int64 for entry in session.get_inputs()}
 
     def forward(ids: Array, mask: Array) -> Array:
         feed = {"input_ids": ids, "attention_mask": mask}
-        logits: Array = session.run(None, {name: feed[name] for name in names})[0]
+        logits: Array = session.run(None, {name: feed[name].astype(kind) for name, kind in types.items()})[0]
         return logits
 
     return forward

@@ -70,3 +70,18 @@ def first_token_only(model: PreTrainedModel) -> Iterator[bool]:
         yield True
     finally:
         layers[-1] = last
+
+
+@contextlib.contextmanager
+def whole_layer(model: PreTrainedModel) -> Iterator[None]:
+    """Put the last layer back for a while where ``first_token_only`` has replaced it."""
+    layers = getattr(getattr(getattr(model, "base_model", None), "encoder", None), "layer", None)
+    if not layers or not isinstance(layers[-1], FirstTokenLayer):
+        yield
+        return
+    short = layers[-1]
+    layers[-1] = short.layer
+    try:
+        yield
+    finally:
+        layers[-1] = short

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from edgekd.tasks import Task
 
 ASSET_PREFIX = "asset:"
+DEFAULT_LENGTH = 512  # tokens; encoders that read more take quadratic time and memory for it
 
 # What transformers calls the tasks.
 PROBLEM_TYPES = {
@@ -62,7 +64,7 @@ def resolve_model(source: str, progress: Progress) -> str:
     path = Path(source).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise ConfigError(f"'{source}' has no config.json, so it is not a model folder.")
+            raise ConfigError(f"'{source}' has no config.json, so it is not a model folder.", hint=_models_below(path))
         if not list(path.glob("*.safetensors")):
             raise ConfigError(
                 f"'{source}' has no *.safetensors weights; pickled weights are not read because they can run code.",
@@ -75,6 +77,13 @@ def resolve_model(source: str, progress: Progress) -> str:
             hint="Give a folder with config.json and model.safetensors, a hub id (org/name), or asset:NAME.",
         )
     return source
+
+
+def _models_below(folder: Path) -> str | None:
+    """Return a hint that names model folders inside of a folder, as in a run folder."""
+    below = (path.parent for depth in range(1, 5) for path in sorted(folder.glob("*/" * depth + "config.json")))
+    found = [str(path) for path in itertools.islice(below, 3)]
+    return f"Give one of its model folders: {', '.join(found)}" if found else None
 
 
 def _from_hub(load: Any, source: str, **options: Any) -> Any:
@@ -120,11 +129,17 @@ def load_for_training(config: TeacherConfig, task: Task, progress: Progress) -> 
     )
     qat.plain(model)  # a model that was trained with rounding goes on without
     tokenizer = load_tokenizer(source)
-    return Teacher(model, tokenizer, _checked_length(config.max_length, model.config))
+    return Teacher(model, tokenizer, _checked_length(config.max_length, model))
 
 
-def load_classifier(folder: str | Path, max_length: int, progress: Progress) -> Teacher:
-    """Open a fine-tuned classifier as it is: pruned, or with the int8 rounding that it was trained with."""
+def load_classifier(folder: str | Path, max_length: int | None, progress: Progress) -> Teacher:
+    """Open a fine-tuned classifier as it is: pruned, or with the int8 rounding that it was trained with.
+
+    Args:
+        folder: folder, hub id or ``asset:NAME``.
+        max_length: tokens of a text; None for what model and tokenizer allow, at most 512.
+        progress: told what is fetched.
+    """
     source = resolve_model(str(folder), progress)
     config = _from_hub(AutoConfig.from_pretrained, source, trust_remote_code=False)
     architectures = config.architectures or []
@@ -143,7 +158,9 @@ def load_classifier(folder: str | Path, max_length: int, progress: Progress) -> 
         )
         if qat.is_recorded(model.config):
             qat.restore(model, Path(source))
-    return Teacher(model.eval(), load_tokenizer(source), _checked_length(max_length, model.config))
+    tokenizer = load_tokenizer(source)
+    length = default_length(model, tokenizer) if max_length is None else _checked_length(max_length, model)
+    return Teacher(model.eval(), tokenizer, length)
 
 
 def _open_pruned(source: str, *, fresh_head: bool = False, **options: Any) -> PreTrainedModel | None:
@@ -154,10 +171,31 @@ def _open_pruned(source: str, *, fresh_head: bool = False, **options: Any) -> Pr
     return open_pruned(source, config, fresh_head=fresh_head) if is_recorded(config) else None
 
 
-def _checked_length(max_length: int, config: Any) -> int:
-    limit = getattr(config, "max_position_embeddings", None)
+def position_limit(model: PreTrainedModel) -> int | None:
+    """Return how many tokens of a text the model has positions for; None when it needs none.
+
+    RoBERTa and its relatives count positions from the padding id on, so a table of 514 rows serves 512 tokens.
+    """
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+            return int(module.num_embeddings) - (0 if module.padding_idx is None else module.padding_idx + 1)
+    limit: int | None = getattr(model.config, "max_position_embeddings", None)
+    return limit
+
+
+def default_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> int:
+    """Return how many tokens of a text are read when nobody says so: what both allow, at most 512."""
+    limits = (DEFAULT_LENGTH, tokenizer.model_max_length, position_limit(model))
+    return min(int(limit) for limit in limits if limit is not None)
+
+
+def _checked_length(max_length: int, model: PreTrainedModel) -> int:
+    limit = position_limit(model)
     if limit is not None and max_length > limit:
-        raise ConfigError(f"teacher.max_length {max_length} is more than the model's {limit} positions.")
+        raise ConfigError(
+            f"max_length {max_length} is more than the model's {limit} positions.",
+            hint=f"Give at most {limit}: teacher.max_length in the recipe, or --max-length.",
+        )
     return max_length
 
 

@@ -32,17 +32,18 @@ TRAINING_ONLY = {"torch", "transformers", "datasets", "onnx", "optimum", "accele
 LAYERS = [
     {"cli", "__main__"},
     {"search"},
-    {"pipeline", "measure", "publish", "labelling", "arms", "desk", "feasible"}
-    | {"compression", "graphs", "ladder", "sessions", "exported", "judging", "single", "refusals", "workplace"},
+    {"pipeline", "measure", "publish", "publish_config", "labelling", "arms", "desk", "feasible"}
+    | {"compression", "graphs", "ladder", "sessions", "exported", "judging", "single", "refusals", "workplace"}
+    | {"exporting", "export_manifest", "export_material", "exportable", "opening"},
     {"gate"},
-    {"explain"},
+    {"explain", "bundles"},
     {"report"},
     {"teacher", "student", "compress", "export", "bench", "training", "scoring", "batches", "buckets", "averaging"}
-    | {"step_timer", "trainer", "goals"},
-    {"runtime", "analysis", "data"},
+    | {"emulation", "step_timer", "trainer", "goals"},
+    {"api", "runtime", "analysis", "data"},
     {"recipe", "assets", "catalogue", "download", "runfolder", "recipe_reference"},
     {"bundle", "results", "decisions", "devices", "config", "steps", "proof"},
-    {"artifacts", "registry", "tasks", "progress", "environment", "errors"},
+    {"artifacts", "registry", "tasks", "progress", "environment", "errors", "processor"},
 ]
 
 
@@ -125,6 +126,7 @@ def test_start_is_fast():
         "runtime",
         "measure",
         "explain.explainer",
+        "emulation.verify",
     ],
 )
 def test_measuring_needs_no_training_packages(module):

@@ -126,10 +126,10 @@ def test_lengths_of_the_warm_up_are_prepared_once_each(bundle, monkeypatch):
     monkeypatch.setattr(opened, "infer", lambda inputs: lengths.append(inputs.tokens) or infer(inputs))
     opened.learn_words(["great", "awful", "great film", "dull movie", ""])
     assert sorted(lengths) == [2, 3, 4]
-    assert len(opened._encoder) == 5
+    assert len(opened._encoder) == 6  # with the empty one
     opened.run(["fine"])
     opened.begin_pass()
-    assert len(opened._encoder) == 5
+    assert len(opened._encoder) == 6  # with the empty one
 
 
 def test_a_graph_that_is_no_graph(tmp_path, bundle):
@@ -168,6 +168,8 @@ def test_the_bench_measures_it(bundle, session):
             "inputs": variant.inputs,
             "providers": variant.providers,
             "max_length": variant.max_length,
+            "lengths": variant.lengths,
+            "batch": variant.batch,
         },
         1,
     )

@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer  # no
 
 from edgekd.config import StudentConfig, VocabularyConfig  # noqa: E402
 from edgekd.errors import ConfigError  # noqa: E402
-from edgekd.runtime.cache import why_not_cacheable  # noqa: E402
+from edgekd.runtime.locality import why_not_cacheable  # noqa: E402
 from edgekd.runtime.tokenization import open_encoder, pad_id  # noqa: E402
 from edgekd.student.kinds import build_student  # noqa: E402
 from edgekd.student.vocabulary import SPECIAL_TOKENS, student_tokenizer, train_tokenizer  # noqa: E402
