@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edgekd.bundle import Bundle
+    from edgekd.bundle import Bundle, Parity
     from edgekd.config import DataConfig, ExportConfig
     from edgekd.devices import DeviceProfile
     from edgekd.export.formats import Format
@@ -47,7 +47,7 @@ class ExportSettings:
         task: what the logits are; the model's configuration says it if None.
         name: what the bundles are called; the model's name if None.
         data: labelled texts to compare on and to calibrate with; texts are made of the vocabulary if None.
-        with_tokenizer: each format also as a bundle whose graph takes texts, ``NAME-FORMAT-text``.
+        with_tokenizer: also a bundle whose graph takes texts, ``NAME-FORMAT-text``, of each format that has such graphs.
     """
 
     formats: Sequence[Format]
@@ -68,6 +68,7 @@ class Exported:
     bundle: Bundle | None = None
     reused: bool = False
     error: EdgekdError | None = None
+    parity: Parity | None = None  # with the texts that it answers differently, which the bundle does not carry
     takes_text: bool = False  # the tokenizer is inside the graph
 
     @property
@@ -132,7 +133,7 @@ def _export(
     for one in settings.formats:
         made = maker.make(one)
         exported.append(made)
-        if settings.with_tokenizer and made.bundle is not None:
+        if settings.with_tokenizer and one.can_take_text and made.bundle is not None:
             exported.append(maker.with_tokenizer(one, made.bundle))
     return ExportOutcome(exported, material.texts_in_words())
 
@@ -159,16 +160,14 @@ class _Maker:
             return Exported(one, kept, reused=True)
         self.progress.start(f"Exporting {target.name}", None)
         try:
-            bundle = self._bundle(one, target, key)
+            bundle, parity = self._bundle(one, target, key)
         except EdgekdError as error:
             self.progress.finish("it failed")
             return Exported(one, error=error)
-        parity = bundle.manifest.parity
-        if parity is not None:
-            self.progress.finish(f"largest difference {parity.max_abs_diff:.1e}, {parity.label_flips} label flips")
-        return Exported(one, bundle)
+        self.progress.finish(f"largest difference {parity.max_abs_diff:.1e}, {parity.label_flips} label flips")
+        return Exported(one, bundle, parity=parity)
 
-    def _bundle(self, one: Format, target: Path, key: str) -> Bundle:
+    def _bundle(self, one: Format, target: Path, key: str) -> tuple[Bundle, Parity]:
         """Convert, compare, publish."""
         material, model = self.material, self.material.model
         source = material.graph(one)
@@ -198,7 +197,7 @@ class _Maker:
         with publish_folder(target) as building:
             assemble(building, folder, model.folder, manifest)
         shutil.rmtree(folder)
-        return load_bundle(target)
+        return load_bundle(target), parity
 
     def with_tokenizer(self, one: Format, bundle: Bundle) -> Exported:
         """Put the tokenizer into the graph of a bundle."""

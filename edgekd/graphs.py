@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from edgekd.artifacts import STAGE_FILE, hash_json, publish_folder, read_json, write_json_atomic
-from edgekd.bundle import GRAPH_FILES, MODEL_FILE, TOKENIZER_FILE, LineageStep, graph_in
+from edgekd.bundle import GRAPH_FILES, MODEL_FILE, TOKENIZER_FILE, LineageStep, Parity, graph_in
 from edgekd.devices import int8_for
 from edgekd.errors import InvalidArtifact, MissingExtra, NotApplicable
 from edgekd.labelling import read_calibration
@@ -225,6 +225,11 @@ class Graphs:
         )
         self._workshop = (key, made)
         return made
+
+
+def read_parity(graph: Path) -> Parity:
+    """Return how a graph of these compares with its model, with the texts that it answers differently."""
+    return Parity.model_validate(read_json(graph / PARITY_FILE))
 
 
 def name_of(model: ExportedModel) -> str:

@@ -7,14 +7,13 @@ import shutil
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from edgekd.artifacts import STAGE_FILE, publish_folder, read_json
+from edgekd.artifacts import STAGE_FILE, publish_folder
 from edgekd.bundle import (
     MANIFEST_FILE,
     TOKENIZER_FILE,
     Bundle,
     Manifest,
     Metric,
-    Parity,
     graph_in,
     load_bundle,
     write_manifest,
@@ -22,7 +21,7 @@ from edgekd.bundle import (
 from edgekd.compress.tokenizer_json import compact_tokenizer
 from edgekd.errors import InvalidArtifact
 from edgekd.export.facts import graph_facts
-from edgekd.graphs import DETAILS_FILE, PARITY_FILE
+from edgekd.graphs import DETAILS_FILE, PARITY_FILE, read_parity
 from edgekd.labelling import read_calibration
 from edgekd.publish_config import write_configs
 from edgekd.results import Evidence
@@ -105,7 +104,7 @@ def _manifest(model: ExportedModel, graph: Path, graphs: Graphs, name: str, prec
         lineage=[*model.lineage, *graphs.lineage(graph, name)],
         recipe=json.loads(recipe.model_dump_json(exclude={"targets"})),
         metrics=stored_metrics(model.metrics, data.task.kind) if precision == "fp32" else [],
-        parity=Parity.model_validate(read_json(graph / PARITY_FILE)).figures,
+        parity=read_parity(graph).figures,
         proof=model.proof,
         data_name=data.name,
         libraries=library_versions(),

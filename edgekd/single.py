@@ -29,7 +29,7 @@ from edgekd.errors import ConfigError
 from edgekd.export.evidence import evidence_folder
 from edgekd.export.facts import graph_facts
 from edgekd.exported import ExportedModel
-from edgekd.graphs import Graphs, encode_texts
+from edgekd.graphs import Graphs, encode_texts, read_parity
 from edgekd.judging import measure_and_judge
 from edgekd.publish import write_bundle
 from edgekd.publish_config import write_configs
@@ -41,7 +41,7 @@ from edgekd.workplace import require_source, work_folder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgekd.bundle import Bundle
+    from edgekd.bundle import Bundle, Parity
     from edgekd.compress.graph_steps import GraphWorkshop
     from edgekd.compress.sensitivity import Sensitivity
     from edgekd.config import Recipe
@@ -105,13 +105,25 @@ def compress_folder(
     return SmallerModel(out, {**made.metrics, "bytes": before_bytes}, {**metrics, "bytes": folder_bytes(out)}, details)
 
 
+@dataclass(frozen=True)
+class QuantizedModel:
+    """A bundle that was made and judged.
+
+    Args:
+        bundle: published.
+        decisions: on it and on its fp32 self, from one interleaved measurement.
+        parity: with the texts that it answers differently, which the bundle does not carry.
+    """
+
+    bundle: Bundle
+    decisions: list[Decision]
+    parity: Parity
+
+
 def quantize(
     source: Path, rung: Rung, recipe: Recipe, profile: DeviceProfile, out: Path, progress: Progress
-) -> tuple[Bundle, list[Decision]]:
+) -> QuantizedModel:
     """Apply steps to the fp32 graph of a bundle or model folder; publish a bundle at ``out`` and judge it.
-
-    Returns:
-        The bundle, and the decisions on it and its fp32 self from one interleaved measurement.
 
     Raises:
         ConfigError: when the source is no fp32 ONNX bundle and no model folder.
@@ -121,7 +133,7 @@ def quantize(
     with work_folder(source, out, MANIFEST_FILE) as folder:
         if is_bundle(source):
             base, data = load_bundle(source), prepare(recipe.data)
-            made = _from_bundle(base, rung, recipe, profile, data, out, progress)
+            made, parity = _from_bundle(base, rung, recipe, profile, data, out, progress)
         else:
             desk, model = _open(source, recipe, folder, progress)
             data = desk.data
@@ -131,6 +143,7 @@ def quantize(
                 model, graphs.export(model), graphs, folder.candidates(profile.name) / f"{source.name}-fp32", "fp32"
             )
             graph = graphs.change(form, graphs.export(form, rung.graph_steps), rung.graph_steps)
+            parity = read_parity(graph)
             made = write_bundle(form, graph, graphs, out, rung.precision)
         _, decisions = measure_and_judge(
             base,
@@ -141,7 +154,7 @@ def quantize(
             out=folder.results(profile.name),
             progress=progress,
         )
-    return made, decisions
+    return QuantizedModel(made, decisions, parity)
 
 
 def sensitivity_of(source: Path, recipe: Recipe, profile: DeviceProfile, progress: Progress) -> Sensitivity:
@@ -165,7 +178,7 @@ def sensitivity_of(source: Path, recipe: Recipe, profile: DeviceProfile, progres
 
 def _from_bundle(
     base: Bundle, rung: Rung, recipe: Recipe, profile: DeviceProfile, data: TextData, out: Path, progress: Progress
-) -> Bundle:
+) -> tuple[Bundle, Parity]:
     """Apply steps to the graph of a bundle."""
     from edgekd.compress.graph_steps import change_graph
 
@@ -206,7 +219,7 @@ def _from_bundle(
         changed = manifest.model_copy(update=update)
         write_configs(base.folder, building, changed)
         write_manifest(building, changed)
-    return load_bundle(out)
+    return load_bundle(out), parity
 
 
 def _shop_of(base: Bundle, recipe: Recipe, profile: DeviceProfile, data: TextData, progress: Progress) -> GraphWorkshop:

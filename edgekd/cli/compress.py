@@ -156,8 +156,7 @@ def quantize(
     if sensitivity:
         show_sensitivity(sensitivity_of(source, recipe, profile, ConsoleProgress()), as_json)
         return
-    bundle, decisions = quantize_source(source, rung, recipe, profile, out, ConsoleProgress())
-    show_quantized(bundle, decisions, as_json)
+    show_quantized(quantize_source(source, rung, recipe, profile, out, ConsoleProgress()), as_json)
 
 
 def _recipe(

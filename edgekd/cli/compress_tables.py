@@ -6,15 +6,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edgekd.cli.common import print_json, stdout_console
+from edgekd.cli.flips import show_flips
 from edgekd.report import units
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from edgekd.bundle import Bundle
     from edgekd.compress.sensitivity import Sensitivity
-    from edgekd.decisions import Decision
-    from edgekd.single import SmallerModel
+    from edgekd.single import QuantizedModel, SmallerModel
 
 _SCORES = ("accuracy", "macro_f1", "map", "pearson")
 
@@ -48,11 +45,15 @@ def show_smaller(made: SmallerModel, as_json: bool) -> None:
     stdout_console().print(f"Smaller model: {made.folder}", soft_wrap=True, highlight=False, markup=False)
 
 
-def show_quantized(bundle: Bundle, decisions: Sequence[Decision], as_json: bool) -> None:
-    """Print the bundle, and the comparison with its fp32 self."""
+def show_quantized(made: QuantizedModel, as_json: bool) -> None:
+    """Print the bundle, the comparison with its fp32 self, and the labels that changed most."""
+    bundle, decisions = made.bundle, made.decisions
     if as_json:
         listed: list[dict[str, Any]] = [decision.model_dump(mode="json") for decision in decisions]
-        print_json({"bundle": str(bundle.folder), "size_bytes": bundle.size_bytes, "decisions": listed})
+        parity = made.parity.model_dump(mode="json")
+        print_json(
+            {"bundle": str(bundle.folder), "size_bytes": bundle.size_bytes, "decisions": listed, "parity": parity}
+        )
         return
     from edgekd.report.ladder_terminal import render_decisions
 
@@ -62,6 +63,7 @@ def show_quantized(bundle: Bundle, decisions: Sequence[Decision], as_json: bool)
     for decision in decisions:  # why it was kept, which the table leaves out
         if decision.variant == bundle.manifest.name and decision.status == "kept":
             console.print(f"Kept {decision.variant}: {decision.reason}", highlight=False, markup=False)
+    show_flips(made.parity, "")
     console.print(f"Bundle: {bundle.folder}", highlight=False, soft_wrap=True, markup=False)
 
 

@@ -98,6 +98,11 @@ def export(
     profile = find_profile(target, devices)
     has_data = data is not None or any(item.startswith("data.train=") for item in settings or [])
     formats = _formats(to, profile, has_data)
+    if with_tokenizer and not any(one.can_take_text for one in formats):
+        raise ConfigError(
+            f"--with-tokenizer: graphs for {', '.join(one.name for one in formats)} cannot take texts.",
+            hint="Those of onnx, onnx-fused and the openvino formats can.",
+        )
     kind = _task(task)
     if validation is not None and not has_data:
         raise ConfigError("--validation needs --data beside it.", hint="To compare on one file: --data FILE")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgekd.cli.common import print_json, stderr_console, stdout_console
+from edgekd.cli.flips import show_flips
 from edgekd.report import units
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ def _print_table(outcome: ExportOutcome) -> None:
         table.add_row(one.label, *_cells(one), escape(str(one.bundle.folder if one.bundle else "")))
     console = stdout_console()
     console.print(table)
+    for one in made:
+        if one.parity is not None:
+            show_flips(one.parity, f"{one.label}: ")
     console.print(f"Compared with the model on {outcome.texts}.", soft_wrap=True, highlight=False, markup=False)
     for line in _next_steps(made):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
@@ -106,5 +110,5 @@ def _record(one: Exported) -> dict[str, Any]:
         "batch": manifest.batch,
         "max_length": manifest.max_length,
         "operators": manifest.operators,
-        "parity": None if manifest.parity is None else manifest.parity.model_dump(mode="json"),
+        "parity": None if (parity := one.parity or manifest.parity) is None else parity.model_dump(mode="json"),
     }

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from edgekd.devices import DeviceProfile
 
 
+# Runtime of a graph that takes token ids: the runtime of the same graph with the tokenizer inside.
+TEXT_RUNTIMES = {"onnxruntime": "onnxruntime-extensions", "openvino": "openvino-tokenizers"}
+
+
 @dataclass(frozen=True)
 class Format:
     """One format of a bundle's graph."""
@@ -22,6 +26,11 @@ class Format:
     about: str
     needs_data: bool = False  # labelled texts, to calibrate with
     computes: str | None = None  # the precision that its runtime computes in, where that is another one
+
+    @property
+    def can_take_text(self) -> bool:
+        """Tell whether a graph for its runtime can have the tokenizer inside."""
+        return self.runtime in TEXT_RUNTIMES
 
 
 _ALL = (

@@ -19,6 +19,7 @@ from edgekd.bundle import GRAPH_FILES, MANIFEST_FILE, Bundle, LineageStep, load_
 from edgekd.errors import NotApplicable
 from edgekd.export import text_onnx, text_openvino
 from edgekd.export.characters import character_table
+from edgekd.export.formats import TEXT_RUNTIMES
 from edgekd.export.hostile import hostile_texts, random_texts
 from edgekd.export.text_check import require_same_ids
 from edgekd.export.wordpiece import read_wordpiece
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from edgekd.export.characters import CharacterTable
     from edgekd.export.wordpiece import WordPiece
 
-# The runtime of a bundle, and that of the same graph with the tokenizer inside.
-TEXT_RUNTIMES = {"onnxruntime": "onnxruntime-extensions", "openvino": "openvino-tokenizers"}
 RANDOM_TEXTS = 2_000
 COMPARED_TEXTS = 200  # whose logits are compared, besides the hostile ones
 MAX_ABS_DIFF = 1e-4  # of a logit, between the same graph with the tokenizer inside and outside

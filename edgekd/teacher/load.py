@@ -82,7 +82,8 @@ def resolve_model(source: str, progress: Progress) -> str:
 def _models_below(folder: Path) -> str | None:
     """Return a hint that names model folders inside of a folder, as in a run folder."""
     below = (path.parent for depth in range(1, 5) for path in sorted(folder.glob("*/" * depth + "config.json")))
-    found = [str(path) for path in itertools.islice(below, 3)]
+    models = (path for path in below if any(path.glob("*.safetensors")))
+    found = [str(path) for path in itertools.islice(models, 3)]
     return f"Give one of its model folders: {', '.join(found)}" if found else None
 
 

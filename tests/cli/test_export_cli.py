@@ -211,3 +211,16 @@ def test_a_model_that_was_trained_with_rounding_keeps_its_integers(toys, tmp_pat
     code, _, errors = call(tmp_path / "model", "--to", "onnx", "--batch", "2", "--out", tmp_path / "b")
     assert code == 3
     assert "takes any length and any batch" in errors
+
+
+def test_the_tokenizer_goes_into_the_graphs_that_can_take_texts(toys, tmp_path):
+    pytest.importorskip("onnxruntime_extensions")
+    code, out, _ = call(toys / "cnn", "--to", "onnx,ort", "--with-tokenizer", "-o", tmp_path / "b", "--json")
+    assert code == 0
+    made = [(one["format"], one["takes_text"]) for one in json.loads(out)["formats"]]
+    assert made == [("onnx", False), ("onnx", True), ("ort", False)]
+    texts = ["a great film", "awful, dull and slow", ""]
+    assert np.allclose(logits(tmp_path / "b" / "cnn-onnx-text", texts), logits(tmp_path / "b" / "cnn-onnx", texts))
+    code, _, error = call(toys / "cnn", "--to", "ort", "--with-tokenizer", "-o", tmp_path / "b")
+    assert code == 2
+    assert "cannot take texts" in error
