@@ -95,8 +95,9 @@ def test_bytes_are_close_to_those_of_the_graphs(kind, tmp_path):
     fp32, int8 = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
     export_onnx(model, fp32, opset=18)
     dynamic_int8(fp32, int8, find_profile("cpu").int8)
-    # A graph also has some constants, and an int8 one a scale and a zero point for each column of a matrix.
-    assert 0 <= weight_bytes(fp32) - cost.fp32_bytes < 2_000
+    # A graph also has some constants, and an int8 one a scale and a zero point for each column of a matrix. That of a
+    # transformer lacks the vector of the one token type, which is added to those of the positions.
+    assert -300 < weight_bytes(fp32) - cost.fp32_bytes < 2_000
     assert 0 <= weight_bytes(int8) - cost.int8_bytes < 0.05 * cost.int8_bytes
 
 
