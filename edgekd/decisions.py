@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from edgekd.artifacts import read_json, write_json_atomic
 from edgekd.errors import InvalidArtifact
-from edgekd.results import Record
+from edgekd.measurements import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -47,7 +47,7 @@ class ExportSettings:
         task: what the logits are; the model's configuration says it if None.
         name: what the bundles are called; the model's name if None.
         data: labelled texts to compare on and to calibrate with; texts are made of the vocabulary if None.
-        with_tokenizer: also a bundle whose graph takes texts, ``NAME-FORMAT-text``, of each format that has such graphs.
+        with_tokenizer: also ``NAME-FORMAT-text``, whose graph takes texts, of each format that has such graphs.
     """
 
     formats: Sequence[Format]

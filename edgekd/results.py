@@ -6,8 +6,9 @@ last by :mod:`edgekd.report`.
 Schema history:
     1: single-label; a student's control is its accuracy and its number of right answers.
     2: three tasks; logits of the variant and of the teacher; calibration; ``proof`` instead of the control's numbers.
+    3: several processes a variant; cost of the harness; the machine over time; scenarios, counts, energy, estimates.
 
-Both are read; an older file becomes a record of the present schema.
+All are read; an older file becomes a record of the present schema.
 """
 
 from __future__ import annotations
@@ -16,18 +17,35 @@ import math
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from edgekd.artifacts import read_json, write_text_atomic
 from edgekd.errors import InvalidArtifact
+from edgekd.measurements import (
+    ColdStart,
+    Cost,
+    Counts,
+    Energy,
+    Estimate,
+    Harness,
+    HeapPoint,
+    LengthPoint,
+    Memory,
+    Moment,
+    OfflinePoint,
+    ProcessRun,
+    Record,
+    ServerPoint,
+    SustainedSlice,
+)
 from edgekd.proof import Proof
 from edgekd.tasks import Calibration, Task, TaskKind
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCHEMA_VERSION = 2
-READABLE = (1, 2)
+SCHEMA_VERSION = 3
+READABLE = (1, 2, 3)
 RESULT_SUFFIX = ".result.json"
 
 
@@ -47,12 +65,6 @@ class Role(str, Enum):
     STUDENT = "student"
 
 
-class Record(BaseModel):
-    """Base of all stored records: immutable, unknown keys are an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class Samples(Record):
     """Timed calls, column by column; every list has one entry per call, in the order of the calls.
 
@@ -62,6 +74,7 @@ class Samples(Record):
     text_index: list[int] = Field(default_factory=list)  # row of the evaluation texts
     tokens: list[int] = Field(default_factory=list)  # tokens of that text after truncation
     block: list[int] = Field(default_factory=list)  # interleaving block, equal across the variants of a session
+    process: list[int] = Field(default_factory=list)  # which of the variant's processes; empty: there was only one
     total_s: list[float] = Field(default_factory=list)
     tokenize_s: list[float] = Field(default_factory=list)
     infer_s: list[float] = Field(default_factory=list)
@@ -79,20 +92,13 @@ class Samples(Record):
                 self.infer_s,
             )
         }
+        if self.process:
+            lengths.add(len(self.process))
         if len(lengths) > 1:
             raise ValueError(f"sample columns differ in length: {sorted(lengths)}")
         if any(not value > 0 for value in self.total_s):
             raise ValueError("every total_s must be positive")
         return self
-
-
-class Memory(Record):
-    """Resident set size of the measuring process, in bytes."""
-
-    start_rss_bytes: int  # interpreter and harness, before the runtime and the model are loaded
-    loaded_rss_bytes: int  # after loading
-    steady_rss_bytes: int  # after all timed calls
-    peak_rss_bytes: int  # VmHWM, the highest value the process ever had
 
 
 # One value a text, by the task: an index into the labels, sorted indexes (perhaps none), or a number.
@@ -203,10 +209,23 @@ class BenchResult(Record):
     artifact_hash: str
     size_bytes: int  # all files that must be shipped
     parameters: int | None = None
-    load_time_s: float
-    warm_up: Samples
-    samples: Samples
-    memory: Memory
+    load_time_s: float  # median of the processes
+    warm_up: Samples  # of the first process
+    samples: Samples  # empty where nothing can be timed: under an emulator
+    memory: Memory  # of the process with the highest peak
+    processes: list[ProcessRun] = Field(default_factory=list)  # each of them; empty in results of schema 2
+    harness: Harness | None = None
+    machine_over_time: list[Moment] = Field(default_factory=list)  # equal across the variants of a session
+    heap: list[HeapPoint] = Field(default_factory=list)
+    lengths: list[LengthPoint] = Field(default_factory=list)
+    offline: list[OfflinePoint] = Field(default_factory=list)
+    server: list[ServerPoint] = Field(default_factory=list)
+    cold: list[ColdStart] = Field(default_factory=list)
+    sustained: list[SustainedSlice] = Field(default_factory=list)
+    energy: list[Energy] = Field(default_factory=list)
+    counts: list[Counts] = Field(default_factory=list)
+    cost: Cost | None = None
+    estimates: list[Estimate] = Field(default_factory=list)  # never measured, never judged
     quality: Quality
     machine: Machine
     proof: Proof | None = None  # of a student: what the teacher gained
@@ -229,11 +248,12 @@ def load_result(path: Path) -> BenchResult:
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version not in READABLE:
         raise InvalidArtifact(
-            f"'{path}' is not a result file of schema {' or '.join(map(str, READABLE))} (found: {version}).",
+            f"'{path}' is not a result file of schema {', '.join(map(str, READABLE[:-1]))} or {READABLE[-1]} "
+            f"(found: {version}).",
             hint="Measure again with 'edgekd bench', or update edgekd if the file is newer than it.",
         )
     try:
-        return BenchResult.model_validate(_upgraded(raw) if version == 1 else raw)
+        return BenchResult.model_validate(_upgraded(raw))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "file"
@@ -241,7 +261,9 @@ def load_result(path: Path) -> BenchResult:
 
 
 def _upgraded(raw: dict[str, Any]) -> dict[str, Any]:
-    """Turn a record of schema 1 into one of schema 2."""
+    """Turn a record of an older schema into one of the present; schema 3 only adds to schema 2."""
+    if raw["schema_version"] != 1:
+        return {**raw, "schema_version": SCHEMA_VERSION}
     record = {key: value for key, value in raw.items() if not key.startswith("control_")}
     quality = raw.get("quality")
     targets, predictions = (

@@ -10,8 +10,9 @@ import numpy as np
 from edgekd.analysis.gain import helped
 from edgekd.analysis.gain_words import words
 from edgekd.analysis.probabilities import choose
+from edgekd.measurements import Memory
 from edgekd.proof import Gain, Proof
-from edgekd.results import BenchResult, Evidence, Machine, Memory, Quality, Role, Samples, proof_of_control
+from edgekd.results import BenchResult, Evidence, Machine, Quality, Role, Samples, proof_of_control
 from edgekd.tasks import MAIN_METRIC, Task, TaskKind
 
 MIB = 1 << 20

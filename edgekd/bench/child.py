@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
+from edgekd.bench.place import HERE
 from edgekd.environment import NO_TELEMETRY
 from edgekd.errors import EXIT_INVALID, EdgekdError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
+
+    from edgekd.bench.place import Place
 
 STDERR_LINES = 15
 
@@ -47,18 +49,19 @@ class Child:
         name: of the variant, for messages.
         threads: size of thread pools.
         command: what is started; another one in tests.
+        place: where it runs.
     """
 
-    def __init__(self, name: str, threads: int, command: Sequence[str] | None = None) -> None:
+    def __init__(self, name: str, threads: int, command: Sequence[str] | None = None, *, place: Place = HERE) -> None:
         self.name = name
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         self._hung = False
         self._process = subprocess.Popen(
-            command or [sys.executable, "-m", "edgekd.bench.worker"],
+            command or [*place.python, "-m", "edgekd.bench.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env=environment(threads),
+            env={**environment(threads), **dict(place.environment)},
             text=True,
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops its children in order

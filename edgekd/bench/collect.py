@@ -12,13 +12,16 @@ import numpy as np
 from edgekd import __version__
 from edgekd.analysis.scores import choose
 from edgekd.bench.loop import Timings
+from edgekd.bench.place import HERE
 from edgekd.bench.variants import TORCH
-from edgekd.results import BenchResult, Evidence, Memory, Quality, Role, Samples
+from edgekd.measurements import Memory
+from edgekd.results import BenchResult, Quality, Role, Samples
 from edgekd.tasks import Calibration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgekd.bench.place import Place
     from edgekd.bench.variants import Variant
     from edgekd.data.types import Examples
     from edgekd.devices import DeviceProfile
@@ -37,6 +40,7 @@ class Measured:
     memory: dict[str, Any] = field(default_factory=dict)
     logits: list[list[float]] = field(default_factory=list)  # columns in the order of the first variant's labels
     calibration: Calibration = field(default_factory=Calibration)  # thresholds in the same order
+    extra: dict[str, Any] = field(default_factory=dict)  # what phases found, by the field of the result
 
     def predictions(self, task: Task) -> Values:
         """Return what the logits and the calibration choose."""
@@ -51,6 +55,7 @@ class Conditions:
     threads: int  # used; the profile may ask for more than there are
     machine: Machine
     warm_up_note: str
+    place: Place = HERE
 
 
 def make_results(
@@ -71,7 +76,7 @@ def make_results(
             kind=m.variant.kind,
             precision=m.variant.precision,
             backend=m.variant.backend,
-            evidence=Evidence.HOST,
+            evidence=conditions.place.evidence,
             target=conditions.profile.name,
             threads=conditions.threads,
             affinity=m.loaded["affinity"],
@@ -94,6 +99,7 @@ def make_results(
             proof=m.variant.proof,
             lineage=list(m.variant.lineage),
             notes=_notes(m, conditions),
+            **m.extra,
         )
         for m in measured
     ]

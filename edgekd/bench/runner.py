@@ -11,6 +11,8 @@ from edgekd.bench.affinity import allowed_cpus, choose_cpus
 from edgekd.bench.child import Child
 from edgekd.bench.collect import Conditions, Measured, make_results
 from edgekd.bench.machine import describe_machine
+from edgekd.bench.phase import PhaseContext
+from edgekd.bench.place import HERE
 from edgekd.bench.plan import Plan, make_plan
 from edgekd.bench.variants import Variant, in_order, label_order, unique_names
 from edgekd.errors import ConfigError, DataError, InvalidArtifact
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from edgekd.bench.phase import Phase
+    from edgekd.bench.place import Place
     from edgekd.config import BenchConfig
     from edgekd.data.types import Examples
     from edgekd.devices import DeviceProfile
@@ -42,6 +46,8 @@ def run_bench(
     out: Path | None,
     progress: Progress | None = None,
     clock: Callable[[], float] = monotonic,
+    place: Place = HERE,
+    phases: Sequence[Phase] = (),
 ) -> list[BenchResult]:
     """Measure latency, memory, load time and quality of all variants in one session.
 
@@ -55,6 +61,8 @@ def run_bench(
         out: result files go there as ``VARIANT.result.json``; None writes none.
         progress: told where the work stands.
         clock: seconds; limits the session to ``config.max_seconds`` of timing.
+        place: where the measuring processes run; where durations mean nothing, nothing is timed.
+        phases: what is measured besides, in this order.
 
     Raises:
         ConfigError: when there is nothing to measure, or task or labels differ between variants.
@@ -71,7 +79,7 @@ def run_bench(
     task = measured[0].variant.task
     orders = [label_order(m.variant, task) for m in measured]
     plan = make_plan(texts.texts, warm_up_texts, config)
-    session = _Session(measured, profile, config, plan, progress or Silent(), clock)
+    session = _Session(measured, profile, config, plan, progress or Silent(), clock, place, phases)
     with folder_lock(out) if out is not None else nullcontext():
         session.run(texts.texts)
         for m, order in zip(measured, orders, strict=True):
@@ -95,6 +103,8 @@ class _Session:
         plan: Plan,
         progress: Progress,
         clock: Callable[[], float],
+        place: Place,
+        phases: Sequence[Phase],
     ) -> None:
         self.measured = measured
         self.config = config
@@ -103,16 +113,28 @@ class _Session:
         self.clock = clock
         self.threads = min(profile.threads, len(allowed_cpus()))
         self.affinity = choose_cpus(self.threads)
-        self.conditions = Conditions(profile, self.threads, describe_machine(), plan.warm_up_note)
+        self.place = place
+        self.phases = [phase for phase in phases if place.has_time or not phase.needs_time]
+        self.conditions = Conditions(profile, self.threads, describe_machine(), plan.warm_up_note, place)
 
     def run(self, texts: list[str]) -> None:
         """Start the children, measure, and stop them however it ends."""
         with ExitStack() as stack:
             children = self._prepare(stack, texts)
-            self._time(children)
+            if self.place.has_time:
+                self._time(children)
             for child, m in zip(children, self.measured, strict=True):
                 m.memory = child.ask({"do": "memory"}, HANG_LIMIT_S)
             self._evaluate(children, texts)
+            for phase in self.phases:
+                self.progress.start(phase.title, None)
+                phase.run(children, self.measured, self._context(texts))
+                self.progress.finish()
+
+    def _context(self, texts: list[str]) -> PhaseContext:
+        return PhaseContext(
+            texts, self.plan, self.conditions.profile, self.place, self.threads, self.affinity, self.progress
+        )
 
     def _prepare(self, stack: ExitStack, texts: list[str]) -> list[Child]:
         """Start, load and warm up one child after the other, so that none disturbs another's load time."""
@@ -120,7 +142,7 @@ class _Session:
         timed = self.plan.timed
         children: list[Child] = []
         for m in self.measured:
-            child = stack.enter_context(Child(m.variant.name, self.threads))
+            child = stack.enter_context(Child(m.variant.name, self.threads, place=self.place))
             load = {"do": "load", "variant": _spec(m.variant), "threads": self.threads}
             m.loaded = child.ask({**load, "affinity": self.affinity}, HANG_LIMIT_S)
             m.warm_up = self._warm_up(child)

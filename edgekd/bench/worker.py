@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -67,13 +68,21 @@ class Worker:
     """Holds the session between requests."""
 
     def __init__(self) -> None:
-        self._session: Session
+        self.session: Session
         self._texts: dict[int, str] = {}
         self._outputs: dict[int, bytes] = {}
         self._other_texts: Iterator[str]  # of the warm-up, over and over
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out one request."""
+        """Carry out one request: one of the steps below, or ``module:function`` of a phase of its own.
+
+        Such a function takes the worker and the request. Its module is imported when it is asked for, so that
+        what measures latency stays small.
+        """
+        module, colon, function = request["do"].partition(":")
+        if colon:
+            step: Callable[[Worker, dict[str, Any]], dict[str, Any]] = getattr(import_module(module), function)
+            return step(self, request)
         steps: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "load": self._load,
             "warm_up": self._warm_up,
@@ -89,29 +98,29 @@ class Worker:
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
         affinity = pin(request["affinity"])
         start = rss_bytes()
-        self._session = open_session(request["variant"], request["threads"])
+        self.session = open_session(request["variant"], request["threads"])
         t0 = perf_counter()
-        self._session.load()
+        self.session.load()
         load_time_s = perf_counter() - t0
         return {
             "affinity": affinity,
             "start_rss_bytes": start,
             "loaded_rss_bytes": rss_bytes(),
             "load_time_s": load_time_s,
-            "providers": getattr(self._session, "providers", []),
+            "providers": getattr(self.session, "providers", []),
         }
 
     def _warm_up(self, request: dict[str, Any]) -> dict[str, Any]:
         """Time the first calls apart, then warm everything up. No measured text is among these."""
         texts: list[str] = request["texts"]
         indexes = [call % len(texts) for call in range(request["calls"])]
-        timings = measure(self._session, texts, indexes, WARM_UP_BLOCK)
-        self._session.warm_up(texts)
+        timings = measure(self.session, texts, indexes, WARM_UP_BLOCK)
+        self.session.warm_up(texts)
         self._other_texts = itertools.cycle(texts)
         return timings.as_columns()
 
     def _learn_words(self, request: dict[str, Any]) -> dict[str, Any]:
-        learn_words = getattr(self._session, "learn_words", None)
+        learn_words = getattr(self.session, "learn_words", None)
         if learn_words is not None:
             learn_words(request["texts"])
         return {}
@@ -123,7 +132,7 @@ class Worker:
         return {}
 
     def _begin_pass(self, _: dict[str, Any]) -> dict[str, Any]:
-        begin_pass = getattr(self._session, "begin_pass", None)
+        begin_pass = getattr(self.session, "begin_pass", None)
         if begin_pass is not None:
             begin_pass()
         return {}
@@ -132,7 +141,7 @@ class Worker:
         gc.disable()
         try:
             self._rewarm()
-            timings = measure(self._session, self._texts, request["indexes"], request["block"], outputs=self._outputs)
+            timings = measure(self.session, self._texts, request["indexes"], request["block"], outputs=self._outputs)
         finally:
             gc.enable()
         return timings.as_columns()
@@ -144,7 +153,7 @@ class Worker:
         """
         end = perf_counter() + REWARM_S
         for text in self._other_texts:
-            self._session.run([text])
+            self.session.run([text])
             if perf_counter() >= end:
                 return
 
@@ -153,7 +162,7 @@ class Worker:
 
     def _evaluate(self, request: dict[str, Any]) -> dict[str, Any]:
         texts: list[str] = request["texts"]
-        return {"logits": predict_logits(self._session, texts, batch_size=request["batch_size"], known=self._outputs)}
+        return {"logits": predict_logits(self.session, texts, batch_size=request["batch_size"], known=self._outputs)}
 
 
 def serve(requests: TextIO, replies: TextIO) -> None:

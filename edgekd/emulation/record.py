@@ -6,7 +6,8 @@ from enum import Enum
 
 from pydantic import Field
 
-from edgekd.results import Evidence, Record
+from edgekd.measurements import Record
+from edgekd.results import Evidence
 
 SCHEMA_VERSION = 1
 

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from edgekd.errors import EXIT_INVALID, EXIT_PASS, EXIT_REGRESSION
 from edgekd.gate.grammar import Reference
-from edgekd.results import Evidence, Machine, Record, Values
+from edgekd.measurements import Record
+from edgekd.results import Evidence, Machine, Values
 from edgekd.tasks import TaskKind
 
 SCHEMA_VERSION = 1

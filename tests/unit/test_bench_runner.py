@@ -181,8 +181,8 @@ def test_ctrl_c_stops_all_children(bundles, monkeypatch):
     started = []
 
     class Watched(Child):
-        def __init__(self, *args):
-            super().__init__(*args)
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
             started.append(self)
 
         def ask(self, request, limit_s):

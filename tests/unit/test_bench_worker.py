@@ -36,7 +36,7 @@ class Slow:
 
 def warmed(call_s):
     made, session = Worker(), Slow(call_s)
-    made._session = session
+    made.session = session
     made.answer({"do": "warm_up", "texts": ["other one", "other two"], "calls": 2})
     made.answer({"do": "texts", "indexes": [4, 7], "texts": ["four", "seven"]})
     session.texts.clear()

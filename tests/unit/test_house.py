@@ -42,7 +42,7 @@ LAYERS = [
     | {"emulation", "step_timer", "trainer", "goals"},
     {"api", "runtime", "analysis", "data"},
     {"recipe", "assets", "catalogue", "download", "runfolder", "recipe_reference"},
-    {"bundle", "results", "decisions", "devices", "config", "steps", "proof"},
+    {"bundle", "results", "measurements", "decisions", "devices", "config", "steps", "proof"},
     {"artifacts", "registry", "tasks", "progress", "environment", "errors", "processor"},
 ]
 

@@ -15,7 +15,8 @@ from edgekd.analysis.ladder_words import amount, latency
 from edgekd.analysis.latency_ratio import latency_ratio
 from edgekd.analysis.tried import Outcome, examine, missed_limits, score_outcome
 from edgekd.errors import Incomparable
-from edgekd.results import Memory, Quality, Samples
+from edgekd.measurements import Memory
+from edgekd.results import Quality, Samples
 from edgekd.tasks import TaskKind
 from tests.results import make_result, make_task_quality, make_teacher
 

@@ -26,7 +26,7 @@ PROOF = Proof(
 
 def test_a_file_of_the_first_schema_is_read():
     result = load_result(GOLDEN)
-    assert (result.schema_version, result.variant, result.quality.task) == (2, "cnn-fp32", TaskKind.SINGLE_LABEL)
+    assert (result.schema_version, result.variant, result.quality.task) == (3, "cnn-fp32", TaskKind.SINGLE_LABEL)
     assert result.quality.calibration == Calibration()
     assert (result.quality.logits, result.quality.teacher_logits) == (None, None)
     assert len(result.samples.total_s) == 12
@@ -42,7 +42,7 @@ def test_an_old_file_becomes_one_of_this_schema(tmp_path):
     old = load_result(GOLDEN)
     save_result(old, tmp_path / "new.result.json")
     raw = json.loads((tmp_path / "new.result.json").read_text(encoding="utf-8"))
-    assert raw["schema_version"] == 2
+    assert raw["schema_version"] == 3
     assert "control_accuracy" not in raw
     assert load_result(tmp_path / "new.result.json") == old
 
@@ -58,11 +58,11 @@ def test_what_the_first_schema_knew_of_a_control(control, correct, count):
         assert (proof.student, proof.control, proof.count, proof.total) == ([0.9], [control], count, None)
 
 
-@pytest.mark.parametrize("version", [0, 3, "1", None])
+@pytest.mark.parametrize("version", [0, 4, "1", None])
 def test_an_unknown_schema_says_which_are_known(tmp_path, version):
     path = tmp_path / "x.result.json"
     path.write_text(json.dumps({"schema_version": version}), encoding="utf-8")
-    with pytest.raises(InvalidArtifact, match="is not a result file of schema 1 or 2") as caught:
+    with pytest.raises(InvalidArtifact, match="is not a result file of schema 1, 2 or 3") as caught:
         load_result(path)
     assert "update edgekd" in caught.value.hint
 
