@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check fix clean arm64 interop
@@ -39,7 +40,8 @@ interop: $(STAMP) $(INTEROP_STAMP)  ## open bundles with Optimum and transformer
 	$(INTEROP)/bin/python tests/interop/check.py build/interop
 
 test: $(STAMP)  ## run the whole test suite, ruff and mypy included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not timing"
+	$(BIN)/python -m pytest -m timing
 
 check: $(STAMP)  ## format check, lint, types
 	$(BIN)/ruff format --check .

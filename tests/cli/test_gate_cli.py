@@ -19,6 +19,7 @@ from tests.bundles import make_bundle
 from tests.results import make_machine, make_result, make_samples
 from tests.toys import write_csv
 
+pytestmark = pytest.mark.timing
 LABELS = ("negative", "positive")
 
 

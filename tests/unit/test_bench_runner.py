@@ -70,6 +70,7 @@ def test_every_variant_measures_the_same_texts_in_the_same_blocks(session):
     assert teacher.session == student.session
 
 
+@pytest.mark.timing
 def test_the_slower_one_is_slower(session):
     (teacher, student), _ = session
     assert sorted(teacher.samples.infer_s)[60] > 1.5 * sorted(student.samples.infer_s)[60]

@@ -194,5 +194,6 @@ def test_the_wheel_carries_profiles_recipes_and_templates(tmp_path):
     for profile in (ROOT / "devices").glob("*.yaml"):
         assert f"edgekd/_shipped/devices/{profile.name}" in names
     templates = ("edgekd/report/template.html.j2", "edgekd/explain/template.html.j2")
-    for name in ("edgekd/demo.yaml", "edgekd/template.yaml", *templates, "edgekd/py.typed"):
+    scripts = ("edgekd/bundles/run.py", "edgekd/export/tensorrt/build_engine.sh", "edgekd/export/tensorrt/TENSORRT.md")
+    for name in ("edgekd/demo.yaml", "edgekd/template.yaml", *templates, *scripts, "edgekd/py.typed"):
         assert name in names
