@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edgekd import filenames
 from edgekd.artifacts import hash_json, read_json, sha256_file, write_json_atomic
 from edgekd.errors import InvalidArtifact
 from edgekd.proof import Proof
@@ -23,8 +24,8 @@ from edgekd.tasks import Calibration, Task, TaskKind
 
 SCHEMA_VERSION = 3
 READABLE = (1, 2, 3)
-MANIFEST_FILE = "edgekd.json"
-MODEL_FILE = "model.onnx"
+MANIFEST_FILE = filenames.MANIFEST_FILE
+MODEL_FILE = filenames.MODEL_FILE
 # The files of the graph, by the manifest's runtime; the first one is what the runtime opens.
 GRAPH_FILES = {
     "onnxruntime": (MODEL_FILE,),

@@ -358,17 +358,29 @@ class BenchConfig(StageConfig):
     """How long and how finely variants are measured."""
 
     passes: int = Field(default=2, ge=1)
-    """Over the texts."""
+    """How often each text is timed, all processes together; each process goes over the texts at least once."""
+    processes: int = Field(default=3, ge=1, le=100)
+    """Fresh processes of each variant, one after the other; how they differ is part of the intervals."""
+    precision: float | None = Field(default=None, gt=0, lt=1)
+    """Go on, with further processes, until every median latency is known within this share (half of its interval)."""
     max_texts: int | None = Field(default=None, ge=1)
     """Time only so many texts; all if not given."""
     warm_up_calls: int = Field(default=50, ge=1)
     """Calls before timing."""
-    block_size: int = Field(default=50, ge=1)
+    block_size: int = Field(default=10, ge=1)
     """Texts a variant measures before it is the next one's turn."""
+    min_seconds: float = Field(default=0.0, ge=0)
+    """Of timing, all variants together; passes are added until then."""
     max_seconds: float = Field(default=120.0, gt=0)
     """Of timing; stops after a whole block."""
     seed: int = 0
     """Of the order of the variants."""
+
+    @model_validator(mode="after")
+    def _least_time_is_possible(self) -> BenchConfig:
+        if self.min_seconds > self.max_seconds:
+            raise ValueError(f"min_seconds ({self.min_seconds:g}) is more than max_seconds ({self.max_seconds:g})")
+        return self
 
 
 class Recipe(StageConfig):

@@ -23,6 +23,23 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Peaks(_Part):
+    """What one core computes at best, and which part of it matrix products reach: enough for a roofline.
+
+    An operation is an addition or a multiplication, so a multiply-add counts as two.
+    """
+
+    fp32_flops_per_cycle: float = Field(gt=0)
+    int8_ops_per_cycle: float = Field(gt=0)  # with the instructions that the runtime takes there
+    fp16_flops_per_cycle: float | None = Field(default=None, gt=0)  # absent: no fp16 arithmetic
+    efficiency_fp32: float = Field(gt=0, le=1)  # share of the peak that matrix products of a small model reach
+    efficiency_int8: float = Field(gt=0, le=1)
+    read_bytes_per_s: float | None = Field(default=None, gt=0)  # one core reading memory in order
+    all_cores_fp32: float | None = Field(default=None, ge=1)  # all cores against one, measured on a model
+    all_cores_int8: float | None = Field(default=None, ge=1)
+    source: str
+
+
 class Cpu(_Part):
     """The processor. Unknown facts are left out, never guessed."""
 
@@ -38,13 +55,17 @@ class Cpu(_Part):
     memory_max_bytes: int | None = None  # the largest version sold
     memory_bandwidth_bytes_per_s: float | None = None  # theoretical: bus width times data rate
     memcpy_bytes_per_s: float | None = None  # measured, one core, each byte counted once
+    peaks: Peaks | None = None  # for estimates
 
 
 class Accelerator(_Part):
     """A GPU or NPU."""
 
     name: str
-    int8_ops_per_s: float | None = None
+    fp32_flops_per_s: float | None = None
+    fp16_flops_per_s: float | None = None  # dense
+    int8_ops_per_s: float | None = None  # dense; absent where there is no int8 arithmetic
+    launch_s: float | None = None  # what starting one kernel costs, whatever it computes
     notes: str = ""
 
 
@@ -132,6 +153,7 @@ class DeviceProfile(_Part):
 
     name: str
     aliases: list[str] = Field(default_factory=list)
+    boards: list[str] = Field(default_factory=list)  # what boards of this kind call themselves; beginnings of names
     description: str
     cpu: Cpu
     accelerator: Accelerator | None = None
@@ -139,6 +161,7 @@ class DeviceProfile(_Part):
     power_modes: list[str] = Field(default_factory=list)
     runtimes: list[Runtime] = Field(min_length=1)
     threads: int = Field(ge=1)
+    spinning: bool = True  # several threads spin while they wait for work: faster, and busy when there is none
     int8: Int8
     ladder: list[Rung] = Field(default_factory=list)  # candidates of compression, in the order they are tried
     opset: int = Field(ge=13, le=26)
@@ -155,7 +178,7 @@ class DeviceProfile(_Part):
         return self.cpu.arch == "host"
 
 
-def _shipped_folder() -> Path:
+def shipped_folder() -> Path:
     """Return the folder of shipped profiles: inside the wheel, or at the top of a source checkout."""
     installed = Path(str(resources.files("edgekd"))) / "_shipped" / "devices"
     return installed if installed.is_dir() else Path(__file__).parent.parent / "devices"
@@ -181,7 +204,7 @@ def load_profile_file(path: Path) -> DeviceProfile:
 
 def load_profiles(extra: Path | None = None) -> dict[str, DeviceProfile]:
     """Return all profiles by name; those of ``extra`` (a file or a folder) win over shipped ones."""
-    files = sorted(_shipped_folder().glob("*.yaml"))
+    files = sorted(shipped_folder().glob("*.yaml"))
     if extra is not None:
         if not extra.exists():
             raise ConfigError(f"--devices '{extra}' does not exist.", hint="Give a YAML file or a folder of them.")

@@ -20,6 +20,9 @@ NO_TELEMETRY = {
 # off. Both take an empty telemetry when this package cannot be imported, as if it were not installed.
 TELEMETRY_PACKAGE = "openvino_telemetry"
 
+# "emulated" on a machine that is emulated, which a program on it cannot see.
+EVIDENCE_VARIABLE = "EDGEKD_EVIDENCE"
+
 
 def disable_telemetry() -> None:
     """Switch the telemetry of every runtime off in this process, and where a variable does it in its children."""

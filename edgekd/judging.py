@@ -59,6 +59,7 @@ def measure_and_judge(
             max_texts=config.timed_texts,
             max_seconds=config.max_seconds,
             block_size=BLOCK_SIZE,
+            processes=1,  # candidates are compared block by block; there are many of them
         ),
         texts=data.validation,
         warm_up_texts=data.train.texts,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+SINCE_BOOT = " since boot"  # end of the name of a throttle flag that was up before and is not up now
 # CPU flags of instructions that add int8 products in 32 bits.
 VNNI_FLAGS = frozenset({"vnni", "avx_vnni", "avx512_vnni", "avx512vnni", "amx_int8"})
 X86 = frozenset({"x86_64", "amd64", "i686", "i386"})

@@ -22,6 +22,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from edgekd.artifacts import read_json, write_text_atomic
 from edgekd.errors import InvalidArtifact
 from edgekd.measurements import (
+    AgainstHost,
     ColdStart,
     Cost,
     Counts,
@@ -109,7 +110,7 @@ class Quality(Record):
     """What was predicted for the evaluation texts, and what is true.
 
     ``logits`` have a row for each text and a column for each label (one column for a regression), as float32
-    rounded to six significant digits; ``predictions`` follow from them and ``calibration``.
+    rounded to six significant digits (nine under an emulator); ``predictions`` follow from them and ``calibration``.
     """
 
     task: TaskKind = TaskKind.SINGLE_LABEL
@@ -183,6 +184,7 @@ class Machine(Record):
     kernel: str
     python: str
     governor: str | None = None
+    power_mode: str | None = None  # of a Jetson
     load_average: float | None = None
     libraries: dict[str, str] = Field(default_factory=dict)
 
@@ -209,7 +211,7 @@ class BenchResult(Record):
     artifact_hash: str
     size_bytes: int  # all files that must be shipped
     parameters: int | None = None
-    load_time_s: float  # median of the processes
+    load_time_s: float | None  # median of the processes; None under an emulator
     warm_up: Samples  # of the first process
     samples: Samples  # empty where nothing can be timed: under an emulator
     memory: Memory  # of the process with the highest peak
@@ -225,6 +227,7 @@ class BenchResult(Record):
     energy: list[Energy] = Field(default_factory=list)
     counts: list[Counts] = Field(default_factory=list)
     cost: Cost | None = None
+    against_host: AgainstHost | None = None  # only of an emulated variant
     estimates: list[Estimate] = Field(default_factory=list)  # never measured, never judged
     quality: Quality
     machine: Machine

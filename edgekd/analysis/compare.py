@@ -12,6 +12,7 @@ from edgekd.analysis.paired_quality import score_change
 from edgekd.analysis.stats import speed_up, summarize
 from edgekd.analysis.sums import text_sums
 from edgekd.errors import Incomparable
+from edgekd.results import Evidence
 from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
@@ -200,7 +201,9 @@ def compare(
         Incomparable: see :func:`check_comparable`.
     """
     warnings = check_comparable(before, after, allow_different_machine=allow_different_machine)
-    if before.session != after.session:
+    if Evidence.EMULATED in (before.evidence, after.evidence):
+        warnings.append("An emulator has no latency, load time or peak memory: the others are compared.")
+    elif before.session != after.session:
         warnings.append(
             "Measured at different times: the machine may have changed speed in between, which the latency "
             "intervals do not know. To decide a regression, use 'edgekd gate' with the two bundles."
@@ -212,10 +215,10 @@ def compare(
     ]
     changes = [change for change in latency if change is not None]
     changes += _quality(before, after, resamples)
-    changes += [
-        _read_once(metric, float(getattr(old, metric)), float(getattr(new, metric)))
-        for metric in ("size_bytes", "peak_rss_bytes", "steady_rss_bytes", "load_time_s")
-    ]
+    for metric in ("size_bytes", "peak_rss_bytes", "steady_rss_bytes", "load_time_s"):
+        was, is_now = getattr(old, metric), getattr(new, metric)
+        if was is not None and is_now is not None:
+            changes.append(_read_once(metric, float(was), float(is_now)))
     return Comparison(after.variant, after.target, sorted(changes, key=_importance), warnings)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from edgekd.analysis.bootstrap import MINIMUM_CLUSTERS, RESAMPLES, draw
 from edgekd.analysis.estimators import Estimate, supported_percentile
 from edgekd.analysis.paired import Rounds, round_log_ratios, trimmed_means
+from edgekd.analysis.processes import process_error, widened
 from edgekd.analysis.stats import speed_up
 
 if TYPE_CHECKING:
@@ -25,13 +26,14 @@ def latency_ratio(
     Both measured in turns on the same blocks: the ratio of medians within each block, and of the blocks the exponential
     of the 20 % trimmed mean of its logarithm, so that drift of the clock speed and a disturbed block do not count
     (duet benchmarking, Bulej et al. 2020, arXiv 2001.05811). The bootstrap draws blocks, all passes over the same texts
-    together. With fewer than 10 blocks, or measured apart, it is the ratio of the medians of all calls, with the
-    interval of :func:`edgekd.analysis.stats.speed_up`.
+    together; how processes differ is a part of the interval (:mod:`edgekd.analysis.processes`). With fewer than 10
+    blocks, or measured apart, it is the ratio of the medians of all calls, with the interval of
+    :func:`edgekd.analysis.stats.speed_up`.
 
     ``None`` when one side has too few calls for a median.
 
-    NOTE: both run in one process each, and processes of the same program differ by their memory layout, up to 3 % for
-    a model that answers in 0.1 ms (Mytkowicz et al. 2009), which no interval of a single session knows.
+    NOTE: processes of the same program differ by their memory layout, up to 3 % for a model that answers in 0.1 ms
+    (Mytkowicz et al. 2009), which no interval of a single process each knows.
     """
     if not all(supported_percentile(len(side.samples.total_s), 0.5) for side in (base, candidate)):
         return None
@@ -46,12 +48,31 @@ def latency_ratio(
     counts = draw(cluster, resamples=resamples, seed=seed).counts[:, cluster]
     value = float(np.exp(trimmed_means(ratios, np.ones((1, len(ratios)), dtype=np.int32))[0]))
     low, high = np.exp(np.quantile(trimmed_means(ratios, counts), [0.025, 0.975]))
-    return Estimate(value, min(float(low), value), max(float(high), value), len(sides[0]))
+    found = Estimate(value, min(float(low), value), max(float(high), value), len(sides[0]))
+    return widened(found, _error(ratios, counts, _process_of_blocks(base.samples)))
 
 
 def _in_turns(one: BenchResult, other: BenchResult) -> bool:
-    same = one.samples.block == other.samples.block and one.samples.text_index == other.samples.text_index
-    return one.session == other.session and same
+    columns = ("block", "text_index", "process")
+    return one.session == other.session and all(getattr(one.samples, c) == getattr(other.samples, c) for c in columns)
+
+
+def _process_of_blocks(samples: Samples) -> NDArray[np.int64]:
+    """Return the process of each block, in the order of its number."""
+    process = dict(zip(samples.block, samples.process or [0] * len(samples.block), strict=True))
+    return np.asarray([process[number] for number in sorted(process)], dtype=np.int64)
+
+
+def _error(ratios: NDArray[np.float64], counts: NDArray[np.int32], process: NDArray[np.int64]) -> float:
+    """Return what differences between processes add to the interval, from the ratios of blocks."""
+    members = [np.flatnonzero(process == one) for one in np.unique(process)]
+    if len(members) < 2:
+        return 0.0
+    once = np.ones((1, len(ratios)), dtype=np.int32)
+    with np.errstate(invalid="ignore"):  # a resample without blocks of a process is NaN there
+        effects = np.array([trimmed_means(ratios[chosen], once[:, chosen])[0] for chosen in members])
+        resampled = np.array([trimmed_means(ratios[chosen], counts[:, chosen]) for chosen in members])
+    return process_error(effects, resampled, [len(chosen) for chosen in members])
 
 
 def _text_blocks(samples: Samples) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ import tempfile
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
+from edgekd.bench.limits import MemoryExceeded
 from edgekd.bench.place import HERE
 from edgekd.environment import NO_TELEMETRY
 from edgekd.errors import EXIT_INVALID, EdgekdError
@@ -67,11 +68,17 @@ class Child:
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops its children in order
         )
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def ask(self, request: dict[str, Any], limit_s: float) -> dict[str, Any]:
         """Send a request and wait for its answer.
 
         Raises:
             WorkerFailed: when the child reports an error, dies, or has not answered after ``limit_s``.
+            MemoryExceeded: when it says that it took more memory than it may have.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -90,6 +97,8 @@ class Child:
             raise self._death(request["do"], limit_s)
         reply = json.loads(line)
         if "error" in reply:
+            if reply["error"].get("memory_exceeded"):
+                raise MemoryExceeded(f"'{self.name}': {reply['error']['message']}", reply["error"]["needed_bytes"])
             failure = WorkerFailed(f"'{self.name}': {reply['error']['message']}", hint=reply["error"]["hint"])
             failure.exit_code = reply["error"]["exit_code"]
             raise failure

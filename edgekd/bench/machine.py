@@ -1,4 +1,7 @@
-"""What machine this is, and a fingerprint that says whether two results come from the same one."""
+"""What machine this is, and a fingerprint that says whether two results come from the same one.
+
+It must be read on a board that has nothing but Python: other packages are imported where a record is made.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,20 @@ import os
 import platform
 from importlib import metadata
 from pathlib import Path
-
-import psutil
+from typing import TYPE_CHECKING
 
 from edgekd.artifacts import hash_json
-from edgekd.results import Machine
+from edgekd.bench.cores import core_name
+from edgekd.bench.power_mode import power_mode
+from edgekd.bench.sysfs import read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from edgekd.results import Machine
 
 GIB = 1 << 30
+ROOT = Path("/")
 
 # Instructions that decide how fast a small classifier runs; names as in /proc/cpuinfo.
 ISA_FLAGS = (
@@ -22,48 +32,49 @@ ISA_FLAGS = (
 )
 LIBRARIES = ("onnxruntime", "openvino", "tokenizers", "numpy", "torch", "transformers")
 
-# MIDR part numbers of Arm Ltd. (implementer 0x41), from the cores' technical reference manuals.
-ARM_CORES = {
-    "0xd03": "Cortex-A53",
-    "0xd04": "Cortex-A35",
-    "0xd05": "Cortex-A55",
-    "0xd07": "Cortex-A57",
-    "0xd08": "Cortex-A72",
-    "0xd09": "Cortex-A73",
-    "0xd0a": "Cortex-A75",
-    "0xd0b": "Cortex-A76",
-    "0xd0c": "Neoverse-N1",
-    "0xd40": "Neoverse-V1",
-    "0xd41": "Cortex-A78",
-    "0xd42": "Cortex-A78AE",
-    "0xd49": "Neoverse-N2",
-    "0xd4f": "Neoverse-V2",
-}
 
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip("\0\n ")
-    except OSError:
-        return None
+def parse_processors(text: str) -> list[dict[str, str]]:
+    """Return the fields of each processor of /proc/cpuinfo."""
+    found: list[dict[str, str]] = [{}]
+    for line in text.splitlines():
+        key, colon, value = line.partition(":")
+        name = key.strip()
+        if not colon:
+            continue
+        if name == "processor" and "processor" in found[-1]:
+            found.append({})
+        found[-1].setdefault(name, value.strip())
+    return [fields for fields in found if fields]
 
 
 def parse_cpuinfo(text: str) -> dict[str, str]:
     """Return the fields of the first processor of /proc/cpuinfo."""
-    fields: dict[str, str] = {}
-    for line in text.splitlines():
-        key, colon, value = line.partition(":")
-        if colon:
-            fields.setdefault(key.strip(), value.strip())
-    return fields
+    return next(iter(parse_processors(text)), {})
 
 
-def cpu_model(fields: dict[str, str], device_tree: str | None) -> str:
-    """Return the processor's name; ARM boards say it in the device tree and the MIDR part number."""
+def core_names(processors: Iterable[Mapping[str, str]]) -> dict[str, int]:
+    """Return the kinds of ARM cores and how many there are of each; empty on x86."""
+    counts: dict[str, int] = {}
+    for fields in processors:
+        name = core_name(fields.get("CPU implementer"), fields.get("CPU part"))
+        if name is not None:
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def cpu_model(fields: Mapping[str, str], device_tree: str | None, kinds: Mapping[str, int] | None = None) -> str:
+    """Return the processor's name; ARM boards say it in the device tree and the MIDR part number.
+
+    Args:
+        fields: of the first processor.
+        device_tree: what the board calls itself.
+        kinds: of ARM cores; where there are several (big.LITTLE) they are counted: "4x Cortex-A55 + 4x Cortex-A76".
+    """
     if "model name" in fields and "CPU part" not in fields:
         return fields["model name"]
-    part = fields.get("CPU part")
-    core = ARM_CORES.get(part, part) if part and fields.get("CPU implementer") == "0x41" else part
+    core = core_name(fields.get("CPU implementer"), fields.get("CPU part"))
+    if kinds and len(kinds) > 1:
+        core = " + ".join(f"{count}x {name}" for name, count in sorted(kinds.items()))
     names = [name for name in (device_tree, core) if name]
     return ", ".join(names) or platform.processor() or platform.machine() or "unknown"
 
@@ -80,13 +91,40 @@ def library_versions() -> dict[str, str]:
     return {name: package.version for name, package in installed.items() if package is not None}
 
 
+def meminfo(root: Path = ROOT) -> dict[str, int]:
+    """Return the rows of /proc/meminfo, in bytes."""
+    found = {}
+    for line in (read_text(root / "proc/meminfo") or "").splitlines():
+        name, _, value = line.partition(":")
+        words = value.split()
+        if words and words[0].isdigit():
+            found[name] = int(words[0]) * (1024 if words[1:] == ["kB"] else 1)
+    return found
+
+
+def memory_bytes(root: Path = ROOT) -> int:
+    """Return the size of the memory."""
+    total = meminfo(root).get("MemTotal")
+    if total is None:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return total
+
+
 def fingerprint(
-    *, model: str, arch: str, logical_cpus: int, isa: list[str], memory_bytes: int, system: str, runtime: str
+    *,
+    model: str,
+    arch: str,
+    logical_cpus: int,
+    isa: list[str],
+    memory_bytes: int,
+    system: str,
+    runtime: str,
+    power_mode: str | None = None,
 ) -> str:
     """Hash what stays the same between runs on one machine and changes the numbers on another.
 
     Memory counts in whole GiB: firmware and kernel updates move it a little. Host name, clock, load and
-    kernel release are left out.
+    kernel release are left out. A Jetson's power mode switches cores off and limits the clocks, so it counts.
     """
     stable = {
         "cpu": model,
@@ -97,42 +135,50 @@ def fingerprint(
         "system": system,
         "onnxruntime": runtime,
     }
+    if power_mode is not None:
+        stable["power_mode"] = power_mode
     return hash_json(stable)[:16]
 
 
 def describe_machine() -> Machine:
     """Probe this machine."""
-    fields = parse_cpuinfo(_read(Path("/proc/cpuinfo")) or "")
-    model = cpu_model(fields, _read(Path("/proc/device-tree/model")))
-    isa = isa_flags(fields)
+    from edgekd.results import Machine
+
+    processors = parse_processors(read_text(Path("/proc/cpuinfo")) or "")
+    first = processors[0] if processors else {}
+    model = cpu_model(first, read_text(Path("/proc/device-tree/model")), core_names(processors))
+    isa = isa_flags(first)
     logical_cpus = os.cpu_count() or 1
-    memory_bytes = int(psutil.virtual_memory().total)
+    memory = memory_bytes()
     libraries = library_versions()
+    mode = power_mode()
     return Machine(
         fingerprint=fingerprint(
             model=model,
             arch=platform.machine(),
             logical_cpus=logical_cpus,
             isa=isa,
-            memory_bytes=memory_bytes,
+            memory_bytes=memory,
             system=platform.system(),
             runtime=libraries.get("onnxruntime", ""),
+            power_mode=mode,
         ),
         cpu_model=model,
         arch=platform.machine(),
         logical_cpus=logical_cpus,
         isa=isa,
-        memory_bytes=memory_bytes,
-        os=_os_name(),
+        memory_bytes=memory,
+        os=os_name(),
         kernel=platform.release(),
         python=platform.python_version(),
-        governor=_read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
+        governor=read_text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
+        power_mode=mode,
         load_average=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         libraries=libraries,
     )
 
 
-def _os_name() -> str:
+def os_name() -> str:
     """Return the distribution's name, else the system's."""
     try:
         return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())

@@ -46,7 +46,7 @@ class Phase(Protocol):
     needs_time: bool  # False: also possible under an emulator
 
     def run(self, children: Sequence[Child], measured: Sequence[Measured], context: PhaseContext) -> None:
-        """Measure, variants in turns where they are compared with one another.
+        """Measure, variants in turns where they are compared with one another; tell ``context.progress`` about it.
 
         Args:
             children: one warm process a variant. A request ``{"do": "module:function", ...}`` runs

@@ -33,7 +33,7 @@ class Plan:
     blocks: list[list[int]]
     warm_up: list[str]
     warm_up_note: str
-    passes: int
+    passes: int  # of each process, when time suffices
     seed: int
 
     @property
@@ -43,14 +43,20 @@ class Plan:
 
     @property
     def rounds_planned(self) -> int:
-        """How many rounds there are when time suffices."""
+        """How many rounds each process has when time suffices."""
         return len(self.blocks) * self.passes
 
-    def rounds(self, variants: int) -> Iterator[Round]:
-        """Yield the rounds: blocks in a new order in every pass, variants in a new order in every round."""
-        rng = Random(self.seed)  # noqa: S311 - not cryptography
-        number = 0
-        for _ in range(self.passes):
+    def rounds(self, variants: int, *, process: int = 0, first: int = 0) -> Iterator[Round]:
+        """Yield rounds without end: blocks in a new order in every pass, variants in a new order in every round.
+
+        Args:
+            variants: how many take turns.
+            process: which of their processes, from 0; each has other orders.
+            first: number of the first round.
+        """
+        rng = Random(f"{self.seed} {process}")  # noqa: S311 - not cryptography
+        number = first
+        while True:
             order = list(range(len(self.blocks)))
             rng.shuffle(order)
             for position, block in enumerate(order):
@@ -86,4 +92,5 @@ def make_plan(texts: Sequence[str], warm_up_texts: Sequence[str], config: BenchC
     indexes = indexes[: config.max_texts]
     size = config.block_size
     blocks = [indexes[start : start + size] for start in range(0, len(indexes), size)]
-    return Plan(blocks, warm_up, note, config.passes, config.seed)
+    passes = -(-config.passes // config.processes)
+    return Plan(blocks, warm_up, note, passes, config.seed)

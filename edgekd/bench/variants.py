@@ -58,6 +58,20 @@ class Variant:
         """Label names in the order of the logits."""
         return self.task.labels
 
+    def worker_spec(self) -> dict[str, Any]:
+        """Return what a measuring process needs to open it: plain values for a JSON request."""
+        return {
+            "name": self.name,
+            "path": str(self.path),
+            "backend": self.backend,
+            "graph": self.graph,
+            "inputs": self.inputs,
+            "providers": self.providers,
+            "max_length": self.max_length,
+            "lengths": self.lengths,
+            "batch": self.batch,
+        }
+
 
 def variant_from_bundle(folder: Path, *, role: Role | None = None) -> Variant:
     """Open and verify a bundle.

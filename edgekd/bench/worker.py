@@ -12,13 +12,14 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from edgekd.bench.affinity import pin
-from edgekd.bench.evaluate import predict_logits
-from edgekd.bench.loop import measure
-from edgekd.bench.memory import peak_rss_bytes, rss_bytes
+from edgekd.bench.evaluate import DIGITS, predict_logits
+from edgekd.bench.limits import MemoryExceeded, lift_own_limit, limit_own_memory, says_out_of_memory
+from edgekd.bench.loop import NS_PER_S, measure
+from edgekd.bench.memory import peak_rss_bytes, rss_bytes, shared_and_swapped
 from edgekd.errors import EdgekdError
 
 if TYPE_CHECKING:
@@ -28,15 +29,18 @@ if TYPE_CHECKING:
     from edgekd.bench.session import Session
 
 WARM_UP_BLOCK = -1
+CHECKED = frozenset({"load", "warm_up", "memory"})  # steps after which the highest memory is looked at
 REWARM_S = 0.005  # before each block, at least one call
+REWARM_NS = int(REWARM_S * NS_PER_S)
 
 
-def open_session(spec: dict[str, Any], threads: int) -> Session:
+def open_session(spec: dict[str, Any], threads: int, *, spinning: bool = True) -> Session:
     """Return a session for a variant, with the libraries it needs imported but nothing loaded.
 
     Args:
         spec: name, path, backend, graph, inputs, providers, max_length, lengths and batch of the variant.
         threads: threads inside an operator.
+        spinning: several threads spin while they wait for work.
     """
     folder = Path(spec["path"])
     if spec["backend"] == "torch":
@@ -58,6 +62,7 @@ def open_session(spec: dict[str, Any], threads: int) -> Session:
         max_length=spec["max_length"],
         lengths=tuple(spec["lengths"]),
         batch=spec["batch"],
+        spinning=spinning,
     )
     session = session_for(model, threads)
     session.import_libraries()
@@ -72,6 +77,7 @@ class Worker:
         self._texts: dict[int, str] = {}
         self._outputs: dict[int, bytes] = {}
         self._other_texts: Iterator[str]  # of the warm-up, over and over
+        self._memory_limit: int | None = None
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out one request: one of the steps below, or ``module:function`` of a phase of its own.
@@ -79,6 +85,17 @@ class Worker:
         Such a function takes the worker and the request. Its module is imported when it is asked for, so that
         what measures latency stays small.
         """
+        try:
+            answer = self._step(request)
+        except Exception as error:
+            if self._memory_limit is not None and says_out_of_memory(f"{type(error).__name__}: {error}"):
+                raise MemoryExceeded("the system refused more memory") from error
+            raise
+        if self._memory_limit is not None and request["do"] in CHECKED:
+            self._check_memory(self._memory_limit)
+        return answer
+
+    def _step(self, request: dict[str, Any]) -> dict[str, Any]:
         module, colon, function = request["do"].partition(":")
         if colon:
             step: Callable[[Worker, dict[str, Any]], dict[str, Any]] = getattr(import_module(module), function)
@@ -95,13 +112,21 @@ class Worker:
         }
         return steps[request["do"]](request)
 
+    def _check_memory(self, limit_bytes: int) -> None:
+        peak = peak_rss_bytes()
+        if peak is not None and peak > limit_bytes:
+            raise MemoryExceeded("more memory than the limit", peak)
+
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
         affinity = pin(request["affinity"])
+        self._memory_limit = request.get("memory_limit_bytes")
+        if self._memory_limit is not None:
+            limit_own_memory(self._memory_limit)
         start = rss_bytes()
-        self.session = open_session(request["variant"], request["threads"])
-        t0 = perf_counter()
+        self.session = open_session(request["variant"], request["threads"], spinning=request.get("spinning", True))
+        t0 = perf_counter_ns()
         self.session.load()
-        load_time_s = perf_counter() - t0
+        load_time_s = (perf_counter_ns() - t0) / NS_PER_S
         return {
             "affinity": affinity,
             "start_rss_bytes": start,
@@ -111,11 +136,15 @@ class Worker:
         }
 
     def _warm_up(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Time the first calls apart, then warm everything up. No measured text is among these."""
+        """Time the first calls apart, then warm everything up. No measured text is among these.
+
+        Without calls nothing is warmed up: where nothing will be timed.
+        """
         texts: list[str] = request["texts"]
         indexes = [call % len(texts) for call in range(request["calls"])]
         timings = measure(self.session, texts, indexes, WARM_UP_BLOCK)
-        self.session.warm_up(texts)
+        if indexes:
+            self.session.warm_up(texts)
         self._other_texts = itertools.cycle(texts)
         return timings.as_columns()
 
@@ -151,18 +180,28 @@ class Worker:
 
         A product runs one model, so a variant is timed as if it had been alone.
         """
-        end = perf_counter() + REWARM_S
+        end = perf_counter_ns() + REWARM_NS
         for text in self._other_texts:
             self.session.run([text])
-            if perf_counter() >= end:
+            if perf_counter_ns() >= end:
                 return
 
     def _memory(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"steady_rss_bytes": rss_bytes(), "peak_rss_bytes": peak_rss_bytes()}
+        return {"steady_rss_bytes": rss_bytes(), "peak_rss_bytes": peak_rss_bytes(), **shared_and_swapped()}
 
     def _evaluate(self, request: dict[str, Any]) -> dict[str, Any]:
-        texts: list[str] = request["texts"]
-        return {"logits": predict_logits(self.session, texts, batch_size=request["batch_size"], known=self._outputs)}
+        """Answer texts; ``first`` is the index of the first among all texts, whose answers may be known.
+
+        Several at once take more memory than the product's one, so the limit no longer holds.
+        """
+        if self._memory_limit is not None:
+            lift_own_limit()
+            self._memory_limit = None
+        texts, first = request["texts"], request.get("first", 0)
+        known = {index - first: row for index, row in self._outputs.items() if first <= index < first + len(texts)}
+        digits = request.get("digits", DIGITS)
+        logits = predict_logits(self.session, texts, batch_size=request["batch_size"], known=known, digits=digits)
+        return {"logits": logits}
 
 
 def serve(requests: TextIO, replies: TextIO) -> None:
@@ -172,7 +211,10 @@ def serve(requests: TextIO, replies: TextIO) -> None:
         try:
             reply = {"ok": worker.answer(json.loads(line))}
         except EdgekdError as error:
-            reply = {"error": {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}}
+            failure = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+            if isinstance(error, MemoryExceeded):
+                failure |= {"memory_exceeded": True, "needed_bytes": error.needed_bytes}
+            reply = {"error": failure}
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 

@@ -10,6 +10,7 @@ from edgekd.bundles.marks import bullets, safe, table
 from edgekd.report import units
 from edgekd.report.cells import score_interval, score_text
 from edgekd.report.evidence import LEGEND
+from edgekd.results import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ SCORE_HEADINGS = ("score", "of", "texts from", "value", "texts", "evidence")
 SPEED_HEADINGS = ("machine", "runtime", "p50 [95 % CI]", "p95 [95 % CI]", "peak memory", "evidence")
 TRAINED = "the trained model, before export"
 BUNDLE = "this bundle"
+NOT_TIMED = "not timed"  # under an emulator
 
 
 def scores(manifest: Manifest, results: Sequence[BenchResult]) -> str:
@@ -64,8 +66,10 @@ def speed(manifest: Manifest, results: Sequence[BenchResult]) -> str:
     for result in results:
         found = summarize(result)
         machine = f"{result.machine.cpu_model}, {result.threads} thread{'s' if result.threads > 1 else ''}"
-        times = (_duration(found.p50), _duration(found.p95))
-        memory = units.size(result.memory.peak_rss_bytes)
+        timed = result.evidence is not Evidence.EMULATED
+        times = (_duration(found.p50), _duration(found.p95)) if timed else (NOT_TIMED, NOT_TIMED)
+        peak = result.memory.peak_rss_bytes
+        memory = units.MISSING if peak is None else units.size(peak)
         rows.append((safe(machine), safe(result.backend), *times, memory, result.evidence.value))
     return f"{table(SPEED_HEADINGS, rows)}\n\nOne text a call, text in to label out; memory of the whole process."
 

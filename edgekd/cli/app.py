@@ -14,10 +14,12 @@ from edgekd import __version__
 from edgekd.cli import (
     assets,
     bench,
+    board,
     build,
     bundle,
     compress,
     devices,
+    estimate,
     explain,
     export,
     gate,
@@ -45,12 +47,14 @@ for commands in (
     bench,
     report,
     gate,
+    estimate,
     verify,
     predict,
     explain,
     bundle,
     students,
     devices,
+    board,
     assets,
 ):
     commands.register(app)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from edgekd.devices import CpuInfo
@@ -28,6 +29,24 @@ def cpuinfo_text(info: CpuInfo, cores: int) -> str:
         f"CPU revision\t: {info.revision}",
     ]
     return "".join("\n".join([f"processor\t: {core}", *lines]) + "\n\n" for core in range(cores))
+
+
+def fewer_flags(own: str, model: str, flags: Iterable[str]) -> str:
+    """Return ``/proc/cpuinfo`` of this x86 machine with the name and the flags of another processor.
+
+    Everything else stays, because libraries read from it which processors there are.
+
+    Args:
+        own: of this machine.
+        model: name of the other processor.
+        flags: it has. Those that a profile leaves unsaid are missing, which costs speed at most.
+    """
+    changed = {"model name": model, "flags": " ".join(flags)}
+    lines = []
+    for line in own.splitlines():
+        key = line.partition(":")[0].strip()
+        lines.append(f"{key}\t: {changed[key]}" if key in changed else line)
+    return "\n".join(lines) + "\n"
 
 
 def midr(info: CpuInfo) -> int:

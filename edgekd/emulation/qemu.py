@@ -65,11 +65,11 @@ def program_names(arch: str) -> tuple[str, str]:
     return f"qemu-{arch}-static", f"qemu-{arch}"
 
 
-def qemu_version(program: Path) -> str | None:
+def qemu_version(*command: str | Path) -> str | None:
     """Return the version that a program says, or None when it does not run or is no QEMU."""
     try:
         done = subprocess.run(
-            [str(program), "--version"], capture_output=True, text=True, timeout=60, check=False, errors="replace"
+            [*command, "--version"], capture_output=True, text=True, timeout=60, check=False, errors="replace"
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgekd.emulation.board import write_prefix
+from edgekd.emulation.board import fewer_flags, write_prefix
 from edgekd.emulation.qemu import find_qemu
 from edgekd.emulation.unavailable import EmulationUnavailable
 from edgekd.emulation.userland import get_userland
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from edgekd.devices import DeviceProfile
 
 GUEST = Path(__file__).with_name("guest.py")
+OWN_CPUINFO = Path("/proc/cpuinfo")
 STDERR_LINES = 10
 
 
@@ -99,6 +100,11 @@ def emulated(profile: DeviceProfile, prefix: Path, say: Callable[[str], None], q
     named = f"QEMU {found.version}"
     if platform.machine() == facts.arch:  # the same architecture, another processor: the same programs run
         write_prefix(prefix, None, facts.cpuinfo, profile.cpu.cores or 1)
+        if facts.arch == "x86_64":
+            own = OWN_CPUINFO.read_text(encoding="utf-8", errors="replace")
+            written = prefix / OWN_CPUINFO.relative_to("/")
+            written.parent.mkdir(parents=True, exist_ok=True)
+            written.write_text(fewer_flags(own, profile.cpu.model, profile.cpu.isa), encoding="utf-8")
         return Place(profile.name, (*command, sys.executable), emulator=named)
     userland = get_userland(facts.arch, say)
     packages, _ = get_packages(facts.arch, userland.version, older(facts.glibc, userland.glibc), say)

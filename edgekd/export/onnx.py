@@ -16,6 +16,7 @@ from edgekd.errors import ConfigError, InvalidArtifact
 from edgekd.export.fused.interface import marked_attention
 from edgekd.export.fused.rules import rewrite
 from edgekd.export.log_buckets import tabled_log_buckets
+from edgekd.export.lower import lower_opset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,9 +97,7 @@ def export_onnx(
     rewrite(program.model, flavour)
     graph = program.model_proto
     strip(graph)
-    found = max(entry.version for entry in graph.opset_import if entry.domain in ("", "ai.onnx"))
-    if found > opset:
-        raise InvalidArtifact(f"The exported graph needs opset {found}, the target allows {opset}.")
+    lower_opset(graph, opset)
     onnx.checker.check_model(graph)
     counts = operator_counts(graph)
     if flavour == "ort-fused" and marked:

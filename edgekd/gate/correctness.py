@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from edgekd.analysis.probabilities import choose
 from edgekd.gate.evidence import Comparison, Facts
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from edgekd.progress import Progress
     from edgekd.results import BenchResult
     from edgekd.tasks import Task
+
+Number = TypeVar("Number", int, float)
 
 
 def compare_answers(setup: Setup, lab: Lab, progress: Progress) -> Comparison:
@@ -60,6 +62,10 @@ def _renamed(values: Sequence[Target], task: Task, wanted: Task) -> tuple[Target
     )
 
 
+def _known(value: Number | None) -> tuple[Number, ...]:
+    return () if value is None else (value,)
+
+
 def _facts(side: Side, setup: Setup, lab: Lab) -> Facts:
     wanted = setup.candidate.task
     if side.result is not None:
@@ -67,8 +73,8 @@ def _facts(side: Side, setup: Setup, lab: Lab) -> Facts:
         return Facts(
             size_bytes=side.result.size_bytes,
             predictions=_renamed(quality.predictions, quality.as_task, wanted) or None,
-            load_times_s=(side.result.load_time_s,),
-            peak_rss_bytes=(side.result.memory.peak_rss_bytes,),
+            load_times_s=_known(side.result.load_time_s),
+            peak_rss_bytes=_known(side.result.memory.peak_rss_bytes),
             stored=True,
         )
     if side.bundle is None or setup.texts is None:

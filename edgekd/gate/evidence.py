@@ -67,12 +67,14 @@ def rounds_of(processes: Sequence[ProcessSamples]) -> Rounds | None:
 
 
 def rounds_of_stored(*samples: Samples) -> Rounds | None:
-    """Turn stored samples, one or two sides over the same texts, into rounds of one process."""
+    """Turn stored samples, one or two sides over the same texts, into rounds of their processes."""
     if not samples[0].total_s:
         return None
     cluster = clusters(samples[0])
+    process = np.asarray(samples[0].process or [0] * len(cluster), dtype=np.int64)
+    pairs, number = np.unique(np.stack([process, cluster]), axis=1, return_inverse=True)
     return Rounds(
         seconds=tuple(np.asarray(side.total_s) for side in samples),
-        round=cluster,
-        process=np.zeros(int(cluster.max()) + 1, dtype=np.int64),
+        round=number.reshape(-1).astype(np.int64),
+        process=np.unique(pairs[0], return_inverse=True)[1].astype(np.int64),
     )

@@ -20,6 +20,7 @@ from edgekd.gate.sides import (
     share_session,
     with_artifact,
 )
+from edgekd.results import Evidence
 from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
@@ -113,7 +114,11 @@ def _notes(setup: Setup) -> list[str]:
     candidate, baseline, profile = setup.candidate, setup.baseline, setup.profile
     if not setup.job.rules and not setup.job.self_test:
         notes.append(f"No --fail-if given; the default rules are {', '.join(r.text for r in setup.rules)}.")
-    if not profile.is_this_machine:
+    stored = candidate.result if setup.texts is None else None
+    evidence = stored.evidence if stored else Evidence.HOST
+    if evidence is Evidence.EMULATED:
+        notes.append(f"Answered under an emulator, not on {profile.name}.")
+    elif evidence is Evidence.HOST and not profile.is_this_machine:
         notes.append(f"Measured on this host with {setup.threads} of its CPUs, not on {profile.name}.")
     if setup.threads < profile.threads:
         notes.append(f"The profile has {profile.threads} threads; this machine allows {setup.threads}.")

@@ -166,4 +166,4 @@ def share_session(baseline: BenchResult | None, candidate: BenchResult | None) -
     if baseline is None or candidate is None or baseline.session != candidate.session:
         return False
     one, other = baseline.samples, candidate.samples
-    return one.block == other.block and one.text_index == other.text_index
+    return one.block == other.block and one.text_index == other.text_index and one.process == other.process

@@ -14,6 +14,7 @@ from edgekd.gate.fresh import decide_fresh
 from edgekd.gate.grammar import Quantity, Reference
 from edgekd.gate.latency import decide_latency
 from edgekd.gate.outcomes import blank, change, exact
+from edgekd.results import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,14 +25,20 @@ if TYPE_CHECKING:
     from edgekd.gate.records import RuleResult
 
 
+NEEDS_A_MACHINE = "Give bundles, which are measured here, or results of a board: 'edgekd bench --on ssh://...'."
+
+
 def decide(rule: Rule, comparison: Comparison) -> RuleResult:
     """Decide one rule."""
     if rule.metric.name == "size":
         return _decide_size(rule, comparison)
-    if rule.metric.percentile is not None:
-        return decide_latency(rule, comparison)
     if rule.metric.quantity in (Quantity.SHARE, Quantity.CORRELATION, Quantity.VALUE):
         return _decide_quality(rule, comparison)
+    if comparison.evidence is Evidence.EMULATED:
+        problem = "nothing, because an emulator shows neither a time nor the peak of memory"
+        return blank(rule, comparison.evidence).model_copy(update={"problem": problem, "advice": NEEDS_A_MACHINE})
+    if rule.metric.percentile is not None:
+        return decide_latency(rule, comparison)
     return decide_fresh(rule, comparison)
 
 

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgekd.report import units
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from edgekd.devices import DeviceProfile, Int8
     from edgekd.steps import Rung
 
 
 @dataclass(frozen=True)
 class Line:
-    """One labelled fact or choice; ``reason`` says why a choice was made."""
+    """One labelled fact or choice; ``reason`` says why a choice was made, ``sources`` number where a fact is from."""
 
     label: str
     value: str
     reason: str = ""
+    sources: tuple[int, ...] = ()
+
+    @property
+    def sourced_value(self) -> str:
+        """The value, followed by the numbers of its sources: "2.4 GHz [1]"."""
+        numbers = ", ".join(map(str, self.sources))
+        return f"{self.value} [{numbers}]" if numbers else self.value
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,51 @@ def budgets_text(profile: DeviceProfile) -> str:
     return ", ".join(part for part in parts if part)
 
 
+# Words of a source's fact that tell which line of the sheet it is about.
+_KEYWORDS = {
+    "cores": ("cores",),
+    "clock": ("clock",),
+    "instructions": ("dotprod", "avx2", "AVX2", "instructions,"),
+    "L1 data cache": ("L1", "caches"),
+    "L2 cache": ("L2", "caches"),
+    "L3 cache": ("L3", "caches"),
+    "memory": ("GB of memory", "memory,", "largest memory", "memory sizes", "version with"),
+    "memory bandwidth": ("bandwidth",),
+    "memory copy": ("memcpy",),
+    "GPU": ("GPU",),
+    "fp32": ("fp32 rate", "fp32 and fp16 rate", "TFLOP/s"),
+    "fp16": ("fp16",),
+    "int8 rate": ("int8 rate", "TOPS"),
+    "kernel start": ("starting a kernel",),
+    "modes": ("power modes",),
+    "sensors": ("power sensor", "power rails"),
+    "Python": ("Python",),
+    "stack": ("JetPack",),
+    "emulated by": ("emulated",),
+    "threads": ("thread scaling",),
+    "int8": ("flavours", "reduce_range", "saturation"),
+    "ONNX opset": ("opset",),
+    "students": ("latency of a small transformer",),
+}
+
+
+def _sourced(profile: DeviceProfile, lines: Iterable[Line]) -> list[Line]:
+    """Leave out lines without a value, and number the sources of the others."""
+    facts = [source.fact for source in profile.sources]
+    return [
+        replace(
+            line,
+            sources=tuple(
+                number
+                for number, fact in enumerate(facts, start=1)
+                if any(word in fact for word in _KEYWORDS.get(line.label, ()))
+            ),
+        )
+        for line in lines
+        if line.value
+    ]
+
+
 def _processor(profile: DeviceProfile) -> list[Line]:
     cpu = profile.cpu
     memory = [units.binary_size(b) for b in (cpu.memory_bytes, cpu.memory_max_bytes) if b]
@@ -76,17 +130,68 @@ def _processor(profile: DeviceProfile) -> list[Line]:
             f"{units.rate(cpu.memcpy_bytes_per_s)} measured, one core" if cpu.memcpy_bytes_per_s else "",
         ),
     ]
-    return [Line(label, value) for label, value in facts if value]
+    return [Line(label, value) for label, value in facts]
 
 
 def _accelerator(profile: DeviceProfile) -> list[Line]:
     accelerator = profile.accelerator
     if accelerator is None:
         return []
-    lines = [Line("model", accelerator.name, accelerator.notes)]
-    if accelerator.int8_ops_per_s:
-        lines.append(Line("int8", f"{accelerator.int8_ops_per_s / 1e12:.3g} TOPS, dense"))
-    return lines
+    rates = (
+        ("fp32", accelerator.fp32_flops_per_s, "FLOP/s"),
+        ("fp16", accelerator.fp16_flops_per_s, "FLOP/s, dense"),
+        ("int8 rate", accelerator.int8_ops_per_s, "OP/s, dense"),
+    )
+    return [
+        Line("GPU", accelerator.name, accelerator.notes),
+        *(Line(label, operations_text(rate, unit) if rate else "") for label, rate, unit in rates),
+        Line("kernel start", units.short_duration(accelerator.launch_s) if accelerator.launch_s else ""),
+    ]
+
+
+def operations_text(per_s: float, unit: str) -> str:
+    """Write a rate of operations: "38.4 GFLOP/s"."""
+    factor, prefix = (1e12, "T") if per_s >= 1e12 else (1e9, "G")
+    return f"{per_s / factor:.3g} {prefix}{unit}"
+
+
+def _peaks(profile: DeviceProfile) -> list[Line]:
+    peaks, clock = profile.cpu.peaks, profile.cpu.clock_hz
+    if peaks is None:
+        return []
+    rows = (
+        ("fp32 peak", peaks.fp32_flops_per_cycle, "FLOP"),
+        ("fp16 peak", peaks.fp16_flops_per_cycle, "FLOP"),
+        ("int8 peak", peaks.int8_ops_per_cycle, "OP"),
+    )
+    lines = [
+        Line(label, operations_text(value * clock, f"{unit}/s a core") if clock else f"{value:g} {unit} a cycle")
+        for label, value, unit in rows
+        if value
+    ]
+    scaling = [
+        f"{value:g}x ({name})"
+        for name, value in (("fp32", peaks.all_cores_fp32), ("int8", peaks.all_cores_int8))
+        if value
+    ]
+    return [
+        *lines,
+        Line("reached", f"{peaks.efficiency_fp32:.0%} of it in fp32, {peaks.efficiency_int8:.0%} in int8"),
+        Line("memory reads", f"{units.rate(peaks.read_bytes_per_s)}, one core" if peaks.read_bytes_per_s else ""),
+        Line("all cores", f"{' and '.join(scaling)} of one" if scaling else ""),
+        Line("basis", "estimates, not measurements", peaks.source),
+    ]
+
+
+def _software(profile: DeviceProfile) -> list[Line]:
+    software, emulator = profile.software, profile.emulator
+    emulated = f"qemu-{emulator.arch} -cpu {emulator.cpu}" if emulator else ""
+    return [
+        Line("system", software.os),
+        Line("Python", software.python),
+        Line("stack", software.stack),
+        Line("emulated by", emulated, emulator.note if emulator else ""),
+    ]
 
 
 def _choices(profile: DeviceProfile) -> list[Line]:
@@ -99,50 +204,34 @@ def _choices(profile: DeviceProfile) -> list[Line]:
         )
         for i, runtime in enumerate(profile.runtimes)
     ]
-    ladder = [
-        Line("ladder" if i == 0 else "then", _rung_text(rung), rung.reason) for i, rung in enumerate(profile.ladder)
-    ]
-    lines = [
+    return [
         *runtimes,
-        Line("threads", str(profile.threads), why.threads),
+        Line("threads", f"{profile.threads}{'' if profile.spinning else ', sleeping while they wait'}", why.threads),
         Line("int8", int8_text(profile.int8), profile.int8.reason),
-        *ladder,
-        Line("ONNX opset", str(profile.opset), why.opset),
+        Line("ONNX opset", f"{profile.opset} at most", why.opset),
         Line("students", ", ".join(profile.students), why.students),
         Line("budgets", budgets_text(profile), why.budgets),
     ]
-    return [line for line in lines if line.value]
 
 
 def data_sheet(profile: DeviceProfile) -> list[Section]:
-    """Return the sections of a profile's data sheet; empty ones are left out."""
-    software = profile.software
+    """Return the sections of a profile's data sheet; empty lines and sections are left out."""
+    ladder = [Line(str(number), _rung_text(rung), rung.reason) for number, rung in enumerate(profile.ladder, start=1)]
+    power = [Line("modes", ", ".join(profile.power_modes)), Line("sensors", ", ".join(profile.power_sensors))]
     sections = [
-        Section("Processor", _processor(profile)),
-        Section("Accelerator", _accelerator(profile)),
-        Section(
-            "Power",
-            [
-                *([Line("modes", ", ".join(profile.power_modes))] if profile.power_modes else []),
-                *([Line("sensors", ", ".join(profile.power_sensors))] if profile.power_sensors else []),
-            ],
-        ),
-        Section(
-            "Software",
-            [
-                Line(label, value)
-                for label, value in (
-                    ("system", software.os),
-                    ("Python", software.python),
-                    ("stack", software.stack),
-                )
-                if value
-            ],
-        ),
-        Section("What edgekd does for it", _choices(profile)),
-        Section("Sources", [Line(source.fact, source.source) for source in profile.sources]),
+        ("Processor", _processor(profile)),
+        ("Accelerator", _accelerator(profile)),
+        ("Power", power),
+        ("Software", _software(profile)),
+        ("What edgekd does for it", _choices(profile)),
+        ("Compression, in the order it is tried", ladder),
+        ("For estimates", _peaks(profile)),
     ]
-    return [section for section in sections if section.lines]
+    sheet = [Section(title, _sourced(profile, lines)) for title, lines in sections]
+    sources = [
+        Line(f"[{number}]", source.fact, source.source) for number, source in enumerate(profile.sources, start=1)
+    ]
+    return [section for section in (*sheet, Section("Sources", sources)) if section.lines]
 
 
 def _rung_text(rung: Rung) -> str:

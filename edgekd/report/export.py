@@ -6,11 +6,12 @@ JSON keys, schema version 1:
     score that decides), ``heading``, ``statement``, ``headline``, ``reference`` (the row that speed-ups refer to),
     ``fronts`` (cost -> names on the Pareto front, cheapest first), ``gains`` (sentences), ``proofs`` (student ->
     scores of its arms by seed, gains, verdict, words), ``decisions``, ``choice`` (a sentence, or empty), ``method``,
-    ``machine``, ``notes``, ``rows``.
+    ``machine``, ``notes``, ``findings`` (row -> what speaks against its numbers: ``name``, ``severity``, ``measured``,
+    ``wanted``, ``advice``), ``scenarios`` (by name: title, method, rows with values by heading, sentences), ``rows``.
     A decision: the fields of :class:`edgekd.decisions.Decision`, seconds, bytes, shares; a ``null`` was not measured.
     A row: ``name``, ``variant``, ``role``, ``kind``, ``precision``, ``backend``, ``evidence``, ``session``,
     ``artifact``, ``artifact_hash``, ``metrics`` (the columns of the task), ``scores`` (all scores of the task, see
-    docs/metrics.md), ``fidelity`` (against the teacher).
+    docs/metrics.md), ``fidelity`` (against the teacher), ``estimates`` (latencies that were computed, not measured).
     A metric: ``value``, ``low``, ``high`` (95 % interval), ``n`` (observations), ``text`` (as shown),
     ``missing`` (why there is no value).
 
@@ -22,9 +23,12 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import asdict
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from edgekd.report.scenario_text import to_json_part
+from edgekd.results import Evidence
 from edgekd.tasks import MAIN_METRIC
 
 if TYPE_CHECKING:
@@ -78,6 +82,9 @@ def _row(row: Row) -> dict[str, Any]:
         "metrics": {key: _metric(cell) for key, cell in row.cells.items()},
         "scores": {name: _finite(value) for name, value in row.summary.scores.items()},
         "fidelity": {name: _finite(value) for name, value in row.summary.fidelity.items()},
+        "estimates": [
+            {**estimate.model_dump(mode="json"), "evidence": Evidence.ESTIMATED.value} for estimate in result.estimates
+        ],
     }
 
 
@@ -99,6 +106,8 @@ def _section(section: Section) -> dict[str, Any]:
         "method": section.method,
         "machine": dict(section.machine),
         "notes": section.notes,
+        "findings": {name: [asdict(finding) for finding in found] for name, found in section.findings.items()},
+        "scenarios": {part.key: to_json_part(part, _metric) for part in section.scenarios},
         "rows": [_row(row) for row in section.table.rows],
     }
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekd.errors import MissingExtra
-from edgekd.report import charts
+from edgekd.report import charts, estimates
 from edgekd.report.evidence import LEGEND
+from edgekd.report.findings import TITLE as FINDINGS_TITLE
+from edgekd.report.findings import finding_lines
 from edgekd.report.jinja import html_template
 from edgekd.report.ladders import KEY as LADDER_KEY
 from edgekd.report.ladders import TITLE as LADDER_TITLE
@@ -110,5 +112,8 @@ def to_html(report: Report, drawn: dict[str, list[Picture]]) -> str:
         ladder_title=LADDER_TITLE,
         ladder_key=LADDER_KEY,
         verdict=verdict,
+        estimates=estimates,
+        findings_title=FINDINGS_TITLE,
+        finding_lines=finding_lines,
         facts=[(key, str(value)) for key, value in report.run.items() if key != "commands"],
     )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgekd.report.estimates import markdown_estimates
 from edgekd.report.evidence import LEGEND
+from edgekd.report.findings import finding_lines, markdown_findings
 from edgekd.report.ladders import KEY as LADDER_KEY
 from edgekd.report.ladders import TITLE as LADDER_TITLE
 from edgekd.report.ladders import verdict
 from edgekd.report.proofs import HEADINGS as PROOF_HEADINGS
 from edgekd.report.proofs import KEY as PROOF_KEY
 from edgekd.report.proofs import TITLE
+from edgekd.report.scenario_text import markdown_parts
 from edgekd.tasks import MAIN_METRIC
 
 if TYPE_CHECKING:
@@ -136,6 +139,9 @@ def _section(section: Section, pictures: Sequence[tuple[str, str]]) -> list[str]
     lines += _bullets([escape(s) for s in section.gains], "No control was trained, so the gain is unknown.")
     lines += _proofs(section)
     lines += ["", f"### {LADDER_TITLE}", "", *_decisions(section)]
+    lines += markdown_findings(finding_lines(section.findings), escape)
+    lines += markdown_parts(section.scenarios, escape, cell_text)
+    lines += markdown_estimates(section.table, escape)
     if section.notes:
         lines += ["", "### Notes", "", *_bullets([escape(note) for note in section.notes], "")]
     lines += ["", "### How it was measured", "", *_bullets([escape(s) for s in section.method], "")]

@@ -55,12 +55,15 @@ def method_sentences(results: Sequence[BenchResult]) -> list[str]:
         if sessions == 1
         else f"in {sessions} sessions at different times, so small differences between sessions mean little"
     )
+    several = any(r.samples.process for r in results)
+    between = ", widened by what differs from process to process (Student)" if several else ""
     sentences = [
         f"Latency: one text at a time, from text to answer, tokenization included; {calls} calls a variant "
         f"over {texts} texts of '{first.data_name}' in {blocks} blocks, {interleaved}.",
-        f"{threads}{pinned}; each variant in a process of its own; {warm} warm-up calls kept apart.",
+        f"{threads}{pinned}; each variant in {_processes(results)}; {warm} warm-up calls kept apart.",
         "Percentiles interpolate linearly (Hyndman and Fan 1996, type 7); a percentile that too few calls "
-        f"support is not shown. Intervals cover 95 %: latency by a bootstrap over blocks of texts, {_INTERVALS[task]}.",
+        f"support is not shown. Intervals cover 95 %: latency by a bootstrap over blocks of texts"
+        f"{between}, {_INTERVALS[task]}.",
         "Speed-up is the ratio of median latencies, with the same blocks drawn for both sides.",
         f"{_COUNTED[task]} on {_range([len(r.quality.targets) for r in results])} texts.",
         "Memory is the resident set of the whole process, Python and runtime included; size is everything "
@@ -69,7 +72,22 @@ def method_sentences(results: Sequence[BenchResult]) -> list[str]:
     if tokens:
         middle, longest = tokens[len(tokens) // 2], tokens[-1]
         sentences.insert(1, f"Texts have {tokens[0]} to {longest} tokens, {middle} in the middle.")
+    if harness := harness_sentence(results):
+        sentences.insert(1, harness)
     return sentences
+
+
+def _processes(results: Sequence[BenchResult]) -> str:
+    counts = [max(1, len(r.processes)) for r in results]
+    return "a process of its own" if max(counts) == 1 else f"{_range(counts)} fresh processes, one after the other"
+
+
+def harness_sentence(results: Sequence[BenchResult]) -> str:
+    """Say what the timing loop itself costs; empty where that is not known."""
+    overheads = [r.harness.overhead_s for r in results if r.harness is not None]
+    if not overheads:
+        return ""
+    return f"The timing loop itself takes {units.short_duration(max(overheads))} of each call."
 
 
 def machine_facts(machine: Machine, results: Sequence[BenchResult]) -> list[tuple[str, str]]:

@@ -7,16 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from edgekd.analysis.bootstrap import RESAMPLES
 from edgekd.errors import DataError
+from edgekd.report import emulated
+from edgekd.report.counts import count_parts
 from edgekd.report.evidence import statement
+from edgekd.report.findings import row_findings
 from edgekd.report.ladders import Ladder, choice_of, choice_words, ladders, other_decisions
 from edgekd.report.method import machine_facts, method_sentences
 from edgekd.report.proofs import ProofRow, gains, proof_rows
+from edgekd.report.resources import resource_parts
+from edgekd.report.scenarios import Part, scenario_parts
 from edgekd.report.table import Table, build_table
 from edgekd.report.words import front_of, headline
+from edgekd.results import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from edgekd.analysis.findings import Finding
     from edgekd.decisions import Decision
     from edgekd.results import BenchResult, Machine
 
@@ -41,6 +48,8 @@ class Section:
     choice: str  # among all models: which variant and why; empty when none was recorded
     ladders: list[Ladder]
     other_decisions: list[Decision]  # those in no ladder
+    scenarios: list[Part]  # besides single texts, as far as they were measured
+    findings: dict[str, list[Finding]]  # what speaks against the numbers of each row
     method: list[str]
     machine: list[tuple[str, str]]
     notes: list[str]
@@ -134,8 +143,8 @@ def _section(
         target=target,
         heading=heading,
         statement=statement(target, evidence, is_this_machine=is_this_machine),
-        on_target=is_this_machine or evidence == {type(group[0].evidence).DEVICE},
-        headline=headline(table, dropped),
+        on_target=(is_this_machine and Evidence.EMULATED not in evidence) or evidence == {Evidence.DEVICE},
+        headline=emulated.headline(group) if emulated.all_emulated(group) else headline(table, dropped),
         table=table,
         fronts={cost: [row.name for row in front_of(table.rows, cost)] for cost in FRONT_COSTS},
         gains=gains(table),
@@ -144,7 +153,9 @@ def _section(
         choice=choice_words(choice) if (choice := choice_of(mine)) else "",
         ladders=ladders(mine),
         other_decisions=other_decisions(mine),
-        method=method_sentences(group),
+        scenarios=[*scenario_parts(table.rows), *resource_parts(table.rows), *count_parts(table.rows)],
+        findings=row_findings(table.rows),
+        method=emulated.method(group) if emulated.all_emulated(group) else method_sentences(group),
         machine=machine_facts(group[0].machine, group),
         notes=notes,
     )

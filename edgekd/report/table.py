@@ -12,8 +12,9 @@ from edgekd.analysis.bootstrap import RESAMPLES
 from edgekd.analysis.stats import needed_samples, speed_up, summarize
 from edgekd.report import units
 from edgekd.report.cells import Cell, Column, duration, missing, of_estimate, plain
+from edgekd.report.emulated import NO_LATENCY, NO_PEAK
 from edgekd.report.quality import NO_TEACHER, QUALITY_COLUMNS, quality_cells
-from edgekd.results import Role
+from edgekd.results import Evidence, Role
 from edgekd.tasks import MAIN_METRIC, TaskKind
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ COST_COLUMNS = [
     Column("load_time_s", "load time", LATENCY, "opening model and tokenizer"),
     Column("peak_rss_bytes", "peak RSS", MEMORY, "the most memory the process ever had"),
     Column("steady_rss_bytes", "steady RSS", MEMORY, "memory of the process after all calls"),
+    Column("pss_bytes", "PSS", MEMORY, "the same, pages shared with other processes counted in part"),
     Column("size_bytes", "size", FILE, "everything that must be shipped"),
     Column("parameters", "parameters", FILE, "weights of the model"),
 ]
@@ -96,7 +98,7 @@ def _speed_up(result: BenchResult, reference: BenchResult | None, resamples: int
 
 def _cells(result: BenchResult, summary: Summary, speed: Cell) -> dict[str, Cell]:
     n = summary.samples
-    return {
+    cells = {
         **quality_cells(result, summary),
         "speed_up": speed,
         "p50_s": duration(summary.p50, _too_few(n, 0.5)),
@@ -108,9 +110,14 @@ def _cells(result: BenchResult, summary: Summary, speed: Cell) -> dict[str, Cell
         "load_time_s": plain(summary.load_time_s, units.duration),
         "peak_rss_bytes": plain(summary.peak_rss_bytes, units.size),
         "steady_rss_bytes": plain(summary.steady_rss_bytes, units.size),
+        "pss_bytes": plain(result.memory.pss_bytes, units.size),
         "size_bytes": plain(summary.size_bytes, units.size),
         "parameters": plain(result.parameters, units.count),
     }
+    if result.evidence is Evidence.EMULATED:
+        cells |= {column.key: missing(NO_LATENCY, blank=True) for column in COST_COLUMNS if column.group == LATENCY}
+        cells["peak_rss_bytes"] = missing(NO_PEAK, blank=True)
+    return cells
 
 
 def reference_of(results: Sequence[BenchResult]) -> BenchResult | None:

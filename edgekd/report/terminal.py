@@ -8,8 +8,12 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from edgekd.report.estimates import render_estimates
+from edgekd.report.findings import finding_lines, render_findings
 from edgekd.report.ladder_terminal import render_decisions
+from edgekd.report.method import harness_sentence
 from edgekd.report.proofs import TITLE, over_seeds
+from edgekd.report.scenario_text import terminal_parts
 from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
@@ -123,7 +127,10 @@ def render_terminal(report: Report) -> list[RenderableType]:
         parts += [Text(sentence) for sentence in [*section.gains, *over_seeds(section.proofs)]]
         parts += render_decisions(section.decisions)
         parts.append(Text(_small_print(section), style="dim"))
+        parts += render_estimates(section.table)
         parts.append(Text(""))
+        parts += terminal_parts(section.scenarios)
+        parts += render_findings(finding_lines(section.findings))
     return parts
 
 
@@ -134,7 +141,8 @@ def _small_print(section: Section) -> str:
         for row in section.table.rows
         if _is_shown(c.key, section) and (cell := row.cells[c.key]).missing and cell.text != "-"
     )
-    lines = ["Below each number: its 95 % interval."]
+    harness = harness_sentence([row.result for row in section.table.rows])
+    lines = ["Below each number: its 95 % interval.", *([harness] if harness else [])]
     if section.table.reference:
         lines.append(f"Speed-up refers to {section.table.reference.name}.")
     return " ".join([*lines, *(f"{reason}." for reason in missing)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 _TIME_STEPS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "\u00b5s"), (1e-9, "ns"))
+_JOULE_STEPS = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "\u00b5J"), (1e-9, "nJ"))
 _BYTE_STEPS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 _COUNT_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 MISSING = "n/a"
@@ -28,6 +29,11 @@ def _decimals_for(value: float, half_width: float | None) -> int:
 def number(value: float, half_width: float | None = None) -> str:
     """Write a number with as many digits as its interval supports."""
     return f"{value:,.{_decimals_for(value, half_width)}f}"
+
+
+def tiny(value: float) -> str:
+    """Write a difference that should be none with two digits: "1.9e-06"."""
+    return f"{value:.2g}"
 
 
 def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> tuple[float, str]:
@@ -79,6 +85,27 @@ def count(value: float) -> str:
     """Write a count with k, M or G."""
     factor, unit = _scaled(value, _COUNT_STEPS)
     return _with_unit(number(value / factor) if factor > 1 else f"{value:,.0f}", unit)
+
+
+def per_second(value: float) -> str:
+    """Write how many in a second, with k, M or G."""
+    factor, unit = _scaled(value, _COUNT_STEPS)
+    return _with_unit(number(value / factor), unit)
+
+
+def per_second_interval(value: float, low: float, high: float) -> str:
+    """Write the interval of such a number in its unit, without repeating the unit."""
+    factor, _ = _scaled(value, _COUNT_STEPS)
+    decimals = _decimals_for(value / factor, None)
+    return f"{low / factor:,.{decimals}f} to {high / factor:,.{decimals}f}"
+
+
+def instructions(value: float) -> str:
+    """Write a number that repeats to a part in a thousand: four significant digits with k, M or G."""
+    rounded = float(f"{value:.4g}")
+    factor, unit = _scaled(rounded, _COUNT_STEPS)
+    digits = max(0, 4 - len(str(int(rounded / factor)))) if factor > 1 else 0
+    return _with_unit(f"{rounded / factor:,.{digits}f}", unit)
 
 
 def percent(share: float, low: float | None = None, high: float | None = None) -> str:
@@ -164,6 +191,25 @@ def ratio_interval(value: float, low: float, high: float) -> str:
 def factor(value: float) -> str:
     """Write a factor of sizes or latencies with two decimals, small ones with two digits."""
     return f"{value:.2f}x" if value >= 0.095 else f"{value:.2g}x"
+
+
+def energy(value_j: float, low_j: float | None = None, high_j: float | None = None) -> str:
+    """Write joules in the unit that fits, digits by the interval."""
+    factor, unit = _scaled(value_j, _JOULE_STEPS)
+    half = None if low_j is None or high_j is None else (high_j - low_j) / 2 / factor
+    return _with_unit(number(value_j / factor, half), unit)
+
+
+def energy_interval(value_j: float, low_j: float, high_j: float) -> str:
+    """Write the interval of an energy in the unit of the value, without repeating the unit."""
+    factor, _ = _scaled(value_j, _JOULE_STEPS)
+    decimals = _decimals_for(value_j / factor, (high_j - low_j) / 2 / factor)
+    return f"{low_j / factor:,.{decimals}f} to {high_j / factor:,.{decimals}f}"
+
+
+def power(value_w: float) -> str:
+    """Write watts with three significant digits."""
+    return f"{number(value_w)} W"
 
 
 def frequency(value_hz: float) -> str:

@@ -11,12 +11,20 @@ from edgekd.runtime.text_session import GraphInput, TextSession
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from edgekd.bundle import Bundle
     from edgekd.runtime.text_session import RuntimeModel
+
+# ONNX Runtime 1.31.1 with session.x64quantprecision: two operators with one int8 weight have it replaced twice.
+SHARED_WEIGHTS = "Attempt to replace the existing tensor"
+SEVEN_BITS = (
+    "Operators that share int8 weights do not open on x86 without VNNI; with 7-bit weights they do. Make the bundle "
+    "for --target x86-avx2."
+)
 
 
 class OnnxSession(TextSession):
@@ -41,8 +49,12 @@ class OnnxSession(TextSession):
     def _call(self, feed: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         return self._run(self._output, feed)[0]  # type: ignore[no-any-return]
 
+    def _open_session(self) -> Any:
+        """Return the ``onnxruntime.InferenceSession`` of the bundle's graph."""
+        return open_onnx(self._model, self._threads)
+
     def _open_graph(self) -> list[GraphInput]:
-        session = open_onnx(self._model, self._threads)
+        session = self._open_session()
         self.providers = list(session.get_providers())
         self._run = session.run
         self._output = [session.get_outputs()[0].name]
@@ -55,13 +67,22 @@ def _described(node: Any) -> GraphInput:
     return GraphInput(node.name, node.type.removeprefix("tensor(").removesuffix(")"), shape)
 
 
-def open_onnx(model: RuntimeModel, threads: int, *, libraries: Sequence[str] = ()) -> Any:
+def open_onnx(
+    model: RuntimeModel,
+    threads: int,
+    *,
+    libraries: Sequence[str] = (),
+    profile: Path | None = None,
+    prepack: bool = True,
+) -> Any:
     """Return an ``onnxruntime.InferenceSession``.
 
     Args:
         model: what to open.
         threads: threads inside an operator.
         libraries: with operators that are not ONNX Runtime's own.
+        profile: write a profile of every call to files that begin like this path.
+        prepack: False keeps weights as they are stored, so that a profile shows their shapes; it is slower.
 
     Raises:
         InvalidArtifact: when the graph cannot be opened or no provider of the manifest is there.
@@ -82,9 +103,15 @@ def open_onnx(model: RuntimeModel, threads: int, *, libraries: Sequence[str] = (
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
     # Threads that wait for work spin only when there are several; a lone thread has nobody to wait for.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
+    spins = threads > 1 and model.spinning
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spins else "0")
     for key, value in own_session_entries().items():  # int8 saturates on x86 without VNNI
         options.add_session_config_entry(key, value)
+    if not prepack:
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
     for library in libraries:
         options.register_custom_ops_library(library)
     broken = (
@@ -100,7 +127,8 @@ def open_onnx(model: RuntimeModel, threads: int, *, libraries: Sequence[str] = (
     try:
         return ort.InferenceSession(str(model.model_path), options, providers=with_options(providers, model))
     except broken as error:
+        shared = SHARED_WEIGHTS in str(error) and bool(own_session_entries())
         raise InvalidArtifact(
             f"onnxruntime cannot open '{model.model_path}': {error}",
-            hint="Rebuild the bundle, or update onnxruntime if the graph is newer than it.",
+            hint=SEVEN_BITS if shared else "Rebuild the bundle, or update onnxruntime if the graph is newer than it.",
         ) from error

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekd.artifacts import read_json
-from edgekd.bundle import MANIFEST_FILE, MODEL_FILE
 from edgekd.errors import ConfigError, InvalidArtifact
+from edgekd.filenames import MANIFEST_FILE, MODEL_FILE
 from edgekd.runtime.cuda import Cuda, DeviceMemory
 from edgekd.runtime.text_session import GraphInput, TextSession
 

@@ -42,6 +42,7 @@ class RuntimeModel:
     max_length: int
     lengths: tuple[int, ...] = ()  # in tokens; none: any; one: every text is padded to it; several: to the next
     batch: int | None = None  # texts a call; None: any
+    spinning: bool = True  # several threads spin while they wait for work; a lone one has nobody to wait for
 
     @classmethod
     def of(cls, bundle: Bundle) -> RuntimeModel:
@@ -110,6 +111,16 @@ class TextSession(ABC):
         self._dtypes: dict[str, np.dtype[Any]] = {}
         self._others: list[dict[str, NDArray[Any]]] = []  # by the number of tokens of a single text
         self._blanks: list[NDArray[Any] | None] = []  # by the same: ids of padding alone; None where none is needed
+
+    @property
+    def model(self) -> RuntimeModel:
+        """What was given to open."""
+        return self._model
+
+    @property
+    def threads(self) -> int:
+        """Threads inside an operator."""
+        return self._threads
 
     @staticmethod
     @abstractmethod

@@ -7,6 +7,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from edgekd.bench.limits import DoesNotFit
 from edgekd.cli.app import app
 from edgekd.errors import ConfigError, DataError, InvalidArtifact
 from edgekd.results import load_result
@@ -29,7 +30,7 @@ def folder(tmp_path_factory):
 
 
 def bench(folder, *arguments, bundle="student", data="test.csv"):
-    fixed = ["bench", str(folder / bundle), "--data", str(folder / data), "--passes", "1"]
+    fixed = ["bench", str(folder / bundle), "--data", str(folder / data), "--passes", "1", "--processes", "1"]
     return runner.invoke(app, [*fixed, *arguments], env={"COLUMNS": "120"})
 
 
@@ -65,7 +66,8 @@ def test_another_target_is_labelled(folder, tmp_path):
 def test_unknown_target_lists_names_and_the_nearest(folder):
     error = bench(folder, "--target", "jetsen").exception
     assert isinstance(error, ConfigError)
-    assert "Unknown target 'jetsen'. Available: cpu," in error.message
+    assert "Unknown target 'jetsen'. Available: " in error.message
+    assert " cpu, " in error.message
     assert "Did you mean 'jetson'?" in error.message
 
 
@@ -97,6 +99,43 @@ def test_a_folder_that_is_no_bundle(folder, tmp_path):
     error = bench(folder, bundle="../nothing-here").exception
     assert isinstance(error, InvalidArtifact)
     assert "does not exist" in error.message
+
+
+def test_several_processes_are_said(folder, tmp_path):
+    result = bench(folder, "--processes", "2", "--max-texts", "20", "--out", str(tmp_path))
+    assert "Process 2 of 2: Timing 20 texts" in result.stderr
+    assert "The timing loop itself takes" in result.stdout
+    assert set(load_result(tmp_path / "bag-fp32.result.json").samples.process) == {0, 1}
+
+
+def test_a_precision_that_is_reached_is_said(folder, tmp_path):
+    result = bench(folder, "--precision", "99%", "--max-seconds", "10", "--out", str(tmp_path))
+    assert "Every median latency is known within" in result.stderr
+
+
+@pytest.mark.parametrize("given", ["0", "100%", "-1%", "two", "2pt", ""])
+def test_a_precision_that_is_none(folder, given):
+    error = bench(folder, f"--precision={given}").exception
+    assert isinstance(error, ConfigError)
+    assert error.message == f"--precision '{given}' is not a part between 0 and 100 %."
+    assert "2%" in error.hint
+
+
+def test_more_least_time_than_time(folder):
+    error = bench(folder, "--min-seconds", "9", "--max-seconds", "5").exception
+    assert isinstance(error, ConfigError)
+    assert error.message == "--min-seconds 9 is more than --max-seconds 5."
+
+
+def test_what_does_not_fit_ends_with_exit_code_3(folder, tmp_path):
+    error = bench(folder, "--memory-limit", "1MB", "--out", str(tmp_path)).exception
+    assert isinstance(error, DoesNotFit)
+    assert error.exit_code == 3
+    assert "'bag-fp32' does not fit" in error.message
+    assert "1 MB (--memory-limit)" in error.message
+    error = bench(folder, "--memory-limit", "much").exception
+    assert isinstance(error, ConfigError)
+    assert "--memory-limit 'much'" in error.message
 
 
 def test_nothing_to_measure():

@@ -33,7 +33,7 @@ compress:
   passes: 1
   max_seconds: 10
   ladder: {ladder}
-bench: {{passes: 1, warm_up_calls: 5, block_size: 10, max_seconds: 10}}
+bench: {{passes: 1, processes: 1, warm_up_calls: 5, block_size: 10, max_seconds: 10}}
 """
 LADDER = [
     {"steps": ["vocabulary"]},

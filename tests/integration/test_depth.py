@@ -46,7 +46,7 @@ transfer: {{amount: 1}}
 students:
   - {{kind: cnn, embedding_dim: 16, hidden_dim: 8, epochs: 6, learning_rate: 0.01, batch_size: 16}}
 compress: {{ladder: []}}
-bench: {{passes: 1, warm_up_calls: 5, block_size: 10, max_seconds: 5}}
+bench: {{passes: 1, processes: 1, warm_up_calls: 5, block_size: 10, max_seconds: 5}}
 """
 
 

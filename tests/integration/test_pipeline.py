@@ -37,7 +37,7 @@ compress:
   max_accuracy_drop: 0.5
   timed_texts: 20
   max_seconds: 5
-bench: {{passes: 2, warm_up_calls: 5, block_size: 10, max_seconds: 20}}
+bench: {{passes: 2, processes: 2, warm_up_calls: 5, block_size: 10, max_seconds: 20}}
 """
 
 

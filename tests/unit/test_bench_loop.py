@@ -35,8 +35,9 @@ class Scripted:
         return self.infer(self.encode(texts))
 
 
-def scripted_clock(*times):
-    return iter(times).__next__
+def scripted_clock(*times_s):
+    """Tell these times, in nanoseconds."""
+    return iter([round(time_s * 1e9) for time_s in times_s]).__next__
 
 
 def test_times_are_those_of_the_clock():

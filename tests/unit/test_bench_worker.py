@@ -53,3 +53,48 @@ def test_a_block_begins_with_other_texts_that_are_not_timed(call_s, least, most)
     before = session.texts[:-2]
     assert least <= len(before) <= most
     assert set(before) <= {"other one", "other two"}
+
+
+@pytest.mark.parametrize("spinning", [True, False])
+def test_whether_threads_spin_reaches_the_runtime(monkeypatch, spinning):
+    opened = []
+
+    class Nothing:
+        def import_libraries(self):
+            opened.append("imported")
+
+    monkeypatch.setattr(
+        "edgekd.runtime.session_for", lambda model, threads: opened.append((model, threads)) or Nothing()
+    )
+    spec = {"name": "n", "path": "p", "backend": "onnxruntime", "graph": "g", "inputs": [], "providers": []}
+    worker.open_session({**spec, "max_length": 8, "lengths": [], "batch": None}, 4, spinning=spinning)
+    (model, threads), imported = opened
+    assert (model.spinning, threads, imported) == (spinning, 4, "imported")
+
+
+def test_without_calls_nothing_is_warmed_up_or_timed():
+    made, session = Worker(), Slow(0.0)
+    made.session = session
+    columns = made.answer({"do": "warm_up", "texts": ["other"], "calls": 0})
+    assert (columns["total_s"], session.texts) == ([], [])
+
+
+def test_answers_in_parts_are_those_of_all():
+    class Numbered(Slow):
+        name = "numbered"
+
+        def infer(self, inputs):
+            return np.array([[float(text), 0.0] for text in inputs.feed["texts"]], dtype=np.float32)
+
+    made = Worker()
+    made.session = Numbered(0.0)
+    made.answer({"do": "warm_up", "texts": ["9"], "calls": 1})
+    made.answer({"do": "texts", "indexes": [2, 0], "texts": ["2", "0"]})
+    made.answer({"do": "block", "indexes": [2, 0], "block": 0})
+    texts = [str(number) for number in range(4)]
+    whole = made.answer({"do": "evaluate", "texts": texts, "batch_size": 2})["logits"]
+    parts = [
+        made.answer({"do": "evaluate", "texts": texts[first : first + 3], "first": first, "batch_size": 2})["logits"]
+        for first in (0, 3)
+    ]
+    assert whole == [*parts[0], *parts[1]] == [[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]

@@ -12,7 +12,11 @@ from edgekd.report.datasheet import data_sheet, int8_text
 SHIPPED = sorted((Path(__file__).parents[2] / "devices").glob("*.yaml"))
 NAMES = [
     "cpu",
+    "intel-n100",
+    "jetson-agx-orin",
+    "jetson-nano",
     "jetson-orin-nano",
+    "jetson-xavier-nx",
     "raspberry-pi-3",
     "raspberry-pi-4",
     "raspberry-pi-5",
@@ -62,6 +66,58 @@ def test_shipped_profile_is_valid_and_sourced(path):
             assert not known or word in facts or "cache" in facts
 
 
+BOARDS = [path for path in SHIPPED if path.stem not in ("cpu", "x86-avx2")]
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda p: p.stem)
+def test_a_board_has_what_an_estimate_and_a_gate_need(path):
+    profile = load_profile_file(path)
+    cpu, peaks, reasons = profile.cpu, profile.cpu.peaks, profile.reasons
+    assert cpu.cores
+    assert cpu.clock_hz
+    assert cpu.memcpy_bytes_per_s
+    assert cpu.memory_bytes or cpu.memory_max_bytes or profile.name == "raspberry-pi-5"
+    assert peaks is not None
+    # A multiply-add of 8-bit integers is never slower than one of floats, and reading is faster than copying.
+    assert peaks.int8_ops_per_cycle >= peaks.fp32_flops_per_cycle
+    assert peaks.read_bytes_per_s > cpu.memcpy_bytes_per_s
+    assert (peaks.int8_ops_per_cycle == 64) == bool({"dotprod", "avx_vnni"} & set(cpu.isa))
+    assert (peaks.fp16_flops_per_cycle is not None) == ("fp16" in cpu.isa)
+    assert profile.boards
+    assert profile.ladder
+    assert profile.budgets.p95_s
+    assert profile.budgets.size_bytes
+    assert profile.budgets.peak_rss_bytes
+    assert all((reasons.threads, reasons.opset, reasons.students, reasons.budgets))
+    assert profile.software.os
+    assert profile.power_sensors or profile.name in ("raspberry-pi-3", "raspberry-pi-4", "raspberry-pi-zero-2-w")
+
+
+@pytest.mark.parametrize("path", [path for path in BOARDS if path.stem.startswith("jetson")], ids=lambda p: p.stem)
+def test_a_jetson_has_its_gpu_and_its_modes(path):
+    profile = load_profile_file(path)
+    assert profile.accelerator.fp16_flops_per_s > profile.accelerator.fp32_flops_per_s
+    assert profile.accelerator.launch_s == 1e-5
+    assert profile.power_modes
+    assert "JetPack" in profile.software.stack
+    # Only the runtime that edgekd can write a folder for is a choice.
+    has_ten = "TensorRT 10" in profile.software.stack
+    assert any(runtime.name == "tensorrt" for runtime in profile.runtimes) == has_ten
+    assert has_ten or "refused" in profile.accelerator.notes
+
+
+def test_opsets_follow_the_oldest_runtime_of_a_board():
+    opsets = {profile.name: profile.opset for profile in load_profiles().values() if profile.opset < 18}
+    assert opsets == {"jetson-nano": 15, "jetson-xavier-nx": 17}
+
+
+def test_a_fact_from_memory_says_so():
+    sources = [source for profile in load_profiles().values() for source in profile.sources]
+    remembered = [source for source in sources if "from memory" in source.source or "from memory" in source.fact]
+    assert remembered
+    assert all("not checked" in source.source + source.fact for source in remembered)
+
+
 def test_the_shipped_names():
     assert sorted(load_profiles()) == NAMES
 
@@ -83,6 +139,10 @@ def test_aliases_are_unique():
         ("avx2", "x86-avx2"),
         ("jetson", "jetson-orin-nano"),
         ("orin-nano", "jetson-orin-nano"),
+        ("agx-orin", "jetson-agx-orin"),
+        ("nano", "jetson-nano"),
+        ("xavier-nx", "jetson-xavier-nx"),
+        ("n100", "intel-n100"),
     ],
 )
 def test_alias(alias, name):
@@ -140,6 +200,8 @@ def test_missing_devices_folder(tmp_path):
         ("cpu", ["avx2", "avx_vnni"], False),
         ("cpu", ["avx512f", "AVX512_VNNI"], False),
         ("cpu", ["asimd", "asimddp"], False),
+        ("intel-n100", [], False),
+        ("x86-avx2", ["avx512_vnni"], True),
         ("raspberry-pi-4", ["avx2"], False),
         ("jetson-orin-nano", [], False),
     ],
@@ -166,6 +228,32 @@ def test_data_sheet_shows_units_and_leaves_unknown_facts_out():
     assert processor["memory copy"] == "6.03 GB/s measured, one core"
     assert "memory" not in processor  # several versions are sold, and no source was given
     assert not any(section.title == "Accelerator" for section in sheet)
+
+
+def test_facts_of_the_data_sheet_carry_the_numbers_of_their_sources():
+    profile = find_profile("raspberry-pi-5")
+    sheet = {section.title: {line.label: line for line in section.lines} for section in data_sheet(profile)}
+    assert sheet["Processor"]["clock"].sourced_value == "2.4 GHz [1]"
+    assert "clock" in sheet["Sources"]["[1]"].value
+    assert sheet["Sources"]["[1]"].reason == profile.sources[0].source
+    assert sheet["Processor"]["memory copy"].sources == (3,)
+    assert sheet["Software"]["emulated by"].value == "qemu-aarch64 -cpu cortex-a76"
+    # Numbers never point past the list.
+    numbers = [n for section in sheet.values() for line in section.values() for n in line.sources]
+    assert set(numbers) <= set(range(1, len(profile.sources) + 1))
+
+
+def test_the_peaks_of_a_core_are_rates():
+    lines = {
+        line.label: line.value
+        for s in data_sheet(find_profile("pi4"))
+        if s.title == "For estimates"
+        for line in s.lines
+    }
+    assert lines["fp32 peak"] == "12 GFLOP/s a core"  # 8 a cycle at 1.5 GHz
+    assert lines["int8 peak"] == "24 GOP/s a core"
+    assert "fp16 peak" not in lines
+    assert lines["all cores"] == "2.03x (fp32) and 2.16x (int8) of one"
 
 
 def test_int8_text():

@@ -144,7 +144,7 @@ def test_every_profile_prefers_a_format_that_needs_no_data():
         assert not preferred_format(profile).needs_data
         names = {one.name for one in all_formats(profile, has_data=False)}
         assert "openvino-int8" not in names
-        assert ("tensorrt" in names) == (profile.name == "jetson-orin-nano")
+        assert ("tensorrt" in names) == (profile.name in ("jetson-orin-nano", "jetson-agx-orin"))
 
 
 def test_steps_of_quantization_are_no_formats():

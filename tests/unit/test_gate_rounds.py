@@ -27,6 +27,9 @@ class Clock:
     def __call__(self):
         return self.now
 
+    def nanoseconds(self):
+        return round(self.now * 1e9)
+
 
 class FakeSession:
     """Takes a fixed time for each call and remembers what happened."""
@@ -61,7 +64,7 @@ TEXTS = [f"text {i}" for i in range(24)]
 
 def test_each_side_gets_its_own_time_for_the_same_text():
     clock, log, both = sessions(0.25, 0.5)
-    columns = measure_rounds(both, TEXTS, stop(4), Random(0), clock)
+    columns = measure_rounds(both, TEXTS, stop(4), Random(0), clock.nanoseconds)
     assert columns.seconds == [[0.25] * 40, [0.5] * 40]
     assert columns.round == [number for number in range(4) for _ in range(10)]
     calls_made = [text for _, text in log if text != "pass"]
@@ -70,7 +73,7 @@ def test_each_side_gets_its_own_time_for_the_same_text():
 
 def test_each_side_goes_first_equally_often_in_every_round_in_random_order():
     clock, log, both = sessions(1.0, 1.0)
-    columns = measure_rounds(both, TEXTS, stop(30), Random(0), clock)
+    columns = measure_rounds(both, TEXTS, stop(30), Random(0), clock.nanoseconds)
     turns = [tuple(columns.first_side[start : start + 10]) for start in range(0, 300, 10)]
     assert all(sum(turn) == 5 for turn in turns)
     assert len(set(turns)) > 20
@@ -80,7 +83,7 @@ def test_each_side_goes_first_equally_often_in_every_round_in_random_order():
 
 def test_a_pass_begins_with_fresh_caches_on_both_sides():
     clock, log, both = sessions(1.0, 1.0)
-    measure_rounds(both, TEXTS, stop(4), Random(0), clock)  # 24 texts give two rounds a pass
+    measure_rounds(both, TEXTS, stop(4), Random(0), clock.nanoseconds)  # 24 texts give two rounds a pass
     assert [position for position, (_, what) in enumerate(log) if what == "pass"] == [0, 1, 42, 43, 84, 85]
 
 
@@ -98,7 +101,7 @@ def test_few_texts_make_small_rounds():
 
 def test_one_side_alone():
     clock, _, both = sessions(0.125)
-    columns = measure_rounds(both, TEXTS, stop(2), Random(0), clock)
+    columns = measure_rounds(both, TEXTS, stop(2), Random(0), clock.nanoseconds)
     assert columns.seconds == [[0.125] * 20]
 
 
@@ -116,7 +119,7 @@ def test_collection_of_garbage_is_off_while_timing_and_on_afterwards():
     clock, _, [session] = sessions(1.0)
     seen = []
     session.begin_pass = lambda: seen.append(gc.isenabled())
-    measure_rounds([session], TEXTS, stop(1), Random(0), clock)
+    measure_rounds([session], TEXTS, stop(1), Random(0), clock.nanoseconds)
     assert seen == [False]
     assert gc.isenabled()
 

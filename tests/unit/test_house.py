@@ -39,11 +39,11 @@ LAYERS = [
     {"explain", "bundles"},
     {"report"},
     {"teacher", "student", "compress", "export", "bench", "training", "scoring", "batches", "buckets", "averaging"}
-    | {"emulation", "step_timer", "trainer", "goals"},
+    | {"emulation", "step_timer", "trainer", "goals", "estimate", "remote", "doctor"},
     {"api", "runtime", "analysis", "data"},
     {"recipe", "assets", "catalogue", "download", "runfolder", "recipe_reference"},
     {"bundle", "results", "measurements", "decisions", "devices", "config", "steps", "proof"},
-    {"artifacts", "registry", "tasks", "progress", "environment", "errors", "processor"},
+    {"artifacts", "registry", "tasks", "progress", "environment", "errors", "processor", "filenames"},
 ]
 
 
@@ -127,6 +127,10 @@ def test_start_is_fast():
         "measure",
         "explain.explainer",
         "emulation.verify",
+        "doctor.places",
+        "estimate.phase",
+        "remote.fleet",
+        "bench.board",
     ],
 )
 def test_measuring_needs_no_training_packages(module):

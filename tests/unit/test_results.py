@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from edgekd.analysis.stats import summarize
 from edgekd.errors import InvalidArtifact
 from edgekd.proof import Gain, Proof
-from edgekd.results import Quality, load_result, proof_of_control, save_result
+from edgekd.results import BenchResult, Quality, Samples, load_result, proof_of_control, save_result
 from edgekd.tasks import Calibration, TaskKind
 from tests.results import make_result
 
@@ -193,3 +196,56 @@ def test_a_multi_label_result_is_scored_at_its_thresholds():
     assert summary.agreement.low <= 7 / 8 <= summary.agreement.high
     assert summary.scores["map"] == 1.0
     assert [(row.label, row.support) for row in summary.per_class] == [("a", 2), ("b", 2)]
+
+
+def test_twenty_results_of_a_real_size_open_in_under_a_second(tmp_path):
+    calls, texts = 5463, 1821  # three passes over the test texts of SST-2
+    rng = np.random.default_rng(0)
+    total_s = (np.round(rng.lognormal(-9, 0.3, calls), 9) + 1e-9).tolist()
+    samples = Samples(
+        text_index=[call % texts for call in range(calls)],
+        tokens=[20] * calls,
+        block=[call // 50 for call in range(calls)],
+        process=[call // texts for call in range(calls)],
+        total_s=total_s,
+        tokenize_s=total_s,
+        infer_s=total_s,
+    )
+    logits = np.round(rng.normal(size=(texts, 2)), 5).tolist()
+    quality = Quality(
+        labels=["a", "b"],
+        targets=[0] * texts,
+        predictions=[1] * texts,
+        teacher_predictions=[0] * texts,
+        logits=logits,
+        teacher_logits=logits,
+    )
+    paths = [tmp_path / f"{number}.result.json" for number in range(20)]
+    for path in paths:
+        save_result(make_result(samples=samples, quality=quality), path)
+    started = time.process_time()
+    opened = [load_result(path) for path in paths]
+    assert time.process_time() - started < 1.0
+    assert all(result.samples == samples for result in opened)
+
+
+def records(model, seen=None):
+    """Return a record and all records in it."""
+    seen = set() if seen is None else seen
+    if model not in seen:
+        seen.add(model)
+        for field in model.model_fields.values():
+            for part in re.findall(r"edgekd\.\w+\.\w+", str(field.annotation)):
+                module, _, name = part.rpartition(".")
+                found = getattr(import_module(module), name)
+                if isinstance(found, type) and issubclass(found, BaseModel):
+                    records(found, seen)
+    return seen
+
+
+def test_every_field_is_documented():
+    text = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+    found = records(BenchResult)
+    assert len(found) > 15
+    missing = [f"{one.__name__}.{name}" for one in found for name in one.model_fields if f"`{name}`" not in text]
+    assert missing == []

@@ -1,0 +1,1 @@
+"""Instructions of single texts instead of seconds: the same on a busy machine, and on one that emulates the target."""

@@ -1,0 +1,113 @@
+"""Which packages a board needs, and their wheels where the board cannot fetch them itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from edgekd.emulation.wheels import platform_tags
+from edgekd.remote.errors import BoardFailed, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+# Of the base install, without what only the command line shows text with. Package: module.
+BASE = {
+    "numpy": "numpy",
+    "onnxruntime": "onnxruntime",
+    "tokenizers": "tokenizers",
+    "pydantic": "pydantic",
+    "pyyaml": "yaml",
+    "psutil": "psutil",
+}
+# Of the runtimes that a bundle can name; TensorRT comes with JetPack.
+RUNTIMES: dict[str, dict[str, str]] = {
+    "onnxruntime": {},
+    "ort-format": {},
+    "tensorrt": {},
+    "openvino": {"openvino": "openvino"},
+    "onnxruntime-extensions": {"onnxruntime-extensions": "onnxruntime_extensions"},
+    "openvino-tokenizers": {"openvino": "openvino", "openvino-tokenizers": "openvino_tokenizers"},
+}
+# Least versions where the metadata of the package cannot be read; the same as in pyproject.toml, which a test checks.
+AT_LEAST = {
+    "numpy": ">=2.0",
+    "onnxruntime": ">=1.23",
+    "tokenizers": ">=0.22",
+    "pydantic": ">=2.11",
+    "pyyaml": ">=6.0.2",
+    "psutil": ">=7",
+    "openvino": ">=2026.0",
+    "onnxruntime-extensions": ">=0.15",
+    "openvino-tokenizers": ">=2026.0",
+}
+LIMIT_S = 900.0
+
+
+def needed(runtimes: Iterable[str]) -> dict[str, str]:
+    """Return packages and their modules for bundles of these runtimes."""
+    return {**BASE, **{name: module for runtime in sorted(set(runtimes)) for name, module in RUNTIMES[runtime].items()}}
+
+
+def candidates(packages: Iterable[str]) -> list[list[str]]:
+    """Return what pip is asked for: the versions of this machine first, then any that will do.
+
+    Same versions on both sides give numbers that can be compared; older Pythons may have older ones only.
+    """
+    names = sorted(packages)
+    pinned = []
+    for name in names:
+        found = next(iter(metadata.distributions(name=name)), None)
+        pinned.append(f"{name}=={found.version}" if found else f"{name}{AT_LEAST[name]}")
+    return [pinned, [f"{name}{AT_LEAST[name]}" for name in names]]
+
+
+def download(requirements: Sequence[Sequence[str]], facts: dict[str, Any], folder: Path, name: str) -> list[Path]:
+    """Fetch wheels for a board with this machine's pip, with everything that they need.
+
+    Args:
+        requirements: sets to try, in this order.
+        facts: of the board.
+        folder: where they go; must be empty.
+        name: of the board, for messages.
+
+    Raises:
+        BoardFailed: when pip cannot fetch them.
+    """
+    said = ""
+    for number, wanted in enumerate(requirements):
+        into = folder / str(number)
+        into.mkdir()
+        try:
+            done = subprocess.run(
+                download_command(wanted, facts, into),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=LIMIT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BoardFailed(f"{name}: pip here did not fetch the packages within {LIMIT_S:.0f} s.") from error
+        wheels = sorted(into.glob("*.whl"))
+        if done.returncode == 0 and wheels:
+            return wheels
+        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    raise BoardFailed(
+        f"{name}: pip here cannot fetch packages for {facts['machine']} and Python {facts['python']}: "
+        f"{printable(said)}",
+        hint="Check the network, or prepare a Python on the board yourself and name it with --board-python.",
+    )
+
+
+def download_command(requirements: Sequence[str], facts: dict[str, Any], folder: Path) -> list[str]:
+    """Return the command that fetches wheels of another platform."""
+    python = str(facts["python"])
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
+    command += ["--only-binary=:all:", "--progress-bar=off", "--implementation=cp", f"--python-version={python}"]
+    command += [f"--abi={abi}" for abi in (f"cp{python.replace('.', '')}", "abi3", "none")]
+    command += [f"--platform={tag}" for tag in platform_tags(str(facts["machine"]), str(facts["glibc"]))]
+    return [*command, "--dest", str(folder), *requirements]
