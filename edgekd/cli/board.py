@@ -141,7 +141,9 @@ def status(
         print_json(found)
         return
     console = stdout_console()
-    console.print(f"[bold]{escape(printable(str(found['root'])))}[/] on {escape(address)}", highlight=False)
+    console.print(
+        f"[bold]{escape(printable(str(found['root'])))}[/] on {escape(address)}", highlight=False, soft_wrap=True
+    )
     for part, size in found["sizes"].items():
         console.print(f"  {escape(printable(str(part))):<10} {units.size(size):>10}", highlight=False)
     for job in found["jobs"]:
@@ -165,7 +167,9 @@ def clean(address: Address, board_dir: BoardDir = None) -> None:
     from edgekd.remote.errors import printable
 
     root = _ask(address, board_dir, "clean")["root"]
-    stdout_console().print(f"Removed {escape(printable(str(root)))} on {escape(address)}.", highlight=False)
+    stdout_console().print(
+        f"Removed {escape(printable(str(root)))} on {escape(address)}.", highlight=False, soft_wrap=True
+    )
 
 
 def _ask(address: str, folder: str | None, step: str) -> dict[str, Any]:

@@ -156,6 +156,7 @@ class Fakes:
         self.tokenize_s = list(tokenize)
         self.loaded = {"providers": list(providers)}
         self.place = place
+        self.progress = Silent()
         self.profile = find_profile("jetson")
         self.plan = self
         self.timed = [0, 1, 2]
