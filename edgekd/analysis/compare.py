@@ -8,6 +8,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from edgekd.analysis.bootstrap import RESAMPLES
+from edgekd.analysis.finding import Severity
+from edgekd.analysis.machine_findings import throttled
 from edgekd.analysis.paired_quality import score_change
 from edgekd.analysis.stats import speed_up, summarize
 from edgekd.analysis.sums import text_sums
@@ -110,8 +112,14 @@ def check_comparable(before: BenchResult, after: BenchResult, *, allow_different
                 f"Cannot compare '{before.variant}' with '{after.variant}': {what} differs: {old} and {new}.",
                 hint=advice,
             )
+    warnings = [
+        f"Latencies of '{side.variant}' cannot be compared: {found.measured}. {found.advice}"
+        for side in (before, after)
+        for found in throttled(side)
+        if found.severity is Severity.INVALID
+    ]
     if before.machine.fingerprint == after.machine.fingerprint:
-        return []
+        return warnings
     machines = " and ".join(
         f"{r.machine.cpu_model} ({r.machine.fingerprint[:8]}, onnxruntime "
         f"{r.machine.libraries.get('onnxruntime', 'unknown')})"
@@ -122,7 +130,7 @@ def check_comparable(before: BenchResult, after: BenchResult, *, allow_different
             f"Cannot compare '{before.variant}' with '{after.variant}': measured on different machines: {machines}.",
             hint="Measure both here with 'edgekd bench', or add --allow-different-machine.",
         )
-    return [f"Measured on different machines ({machines}): latency, memory and load time say little."]
+    return [*warnings, f"Measured on different machines ({machines}): latency, memory and load time say little."]
 
 
 def _verdict(low: float, high: float, *, more_is_better: bool) -> Verdict:

@@ -47,6 +47,7 @@ class ProfilePhase:
             else:
                 context.progress.say(f"{m.variant.name} is not profiled: {m.variant.backend} names no operators.")
             context.progress.update(done, m.variant.name)
+        context.progress.finish()
 
     def _cost(self, child: Child, m: Measured, context: PhaseContext) -> Cost:
         step = {"do": "edgekd.bench.operators:profile", "text": self._text(child, m, context)}

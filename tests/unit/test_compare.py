@@ -7,6 +7,7 @@ import pytest
 from edgekd.analysis.compare import Verdict, compare_sets
 from edgekd.analysis.compare import compare as compare_fully
 from edgekd.errors import EXIT_INVALID, Incomparable
+from edgekd.measurements import Moment
 from tests.results import make_machine, make_memory, make_result
 
 compare = partial(compare_fully, resamples=200)
@@ -34,6 +35,13 @@ def test_faster_is_better():
 def test_the_same_result_is_the_same():
     result = make_result()
     assert {change.verdict for change in compare(result, result).changes} == {Verdict.SAME}
+
+
+def test_latencies_of_a_throttled_board_are_warned_of():
+    hot = make_result(machine_over_time=[Moment(at_s=0.0, throttled=["under-voltage"])], seed=1)
+    [warning] = compare(make_result(), hot).warnings
+    assert "cannot be compared: under-voltage in 1 of 1 readings" in warning
+    assert compare(make_result(), make_result(seed=1)).warnings == []
 
 
 def test_a_small_difference_of_few_texts_cannot_be_told():
