@@ -69,7 +69,7 @@ class Role(str, Enum):
 class Samples(Record):
     """Timed calls, column by column; every list has one entry per call, in the order of the calls.
 
-    ``total_s`` runs from text in to label out and includes ``tokenize_s`` and ``infer_s``.
+    ``total_s`` runs from text in to label out and is the sum of ``tokenize_s``, ``infer_s`` and ``post_s``.
     """
 
     text_index: list[int] = Field(default_factory=list)  # row of the evaluation texts
@@ -79,6 +79,7 @@ class Samples(Record):
     total_s: list[float] = Field(default_factory=list)
     tokenize_s: list[float] = Field(default_factory=list)
     infer_s: list[float] = Field(default_factory=list)
+    post_s: list[float] = Field(default_factory=list)  # choosing the answer; empty before schema 3: it is in infer_s
 
     @model_validator(mode="after")
     def _equal_lengths(self) -> Samples:
@@ -93,8 +94,7 @@ class Samples(Record):
                 self.infer_s,
             )
         }
-        if self.process:
-            lengths.add(len(self.process))
+        lengths |= {len(column) for column in (self.process, self.post_s) if column}
         if len(lengths) > 1:
             raise ValueError(f"sample columns differ in length: {sorted(lengths)}")
         if any(not value > 0 for value in self.total_s):

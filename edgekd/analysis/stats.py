@@ -55,6 +55,7 @@ class Summary:
     p99: Estimate | None
     tokenize_p50: Estimate | None
     infer_p50: Estimate | None
+    post_p50: Estimate | None  # from logits to the answer
     tokens_p50: float | None  # tokens of the median text
     main: Estimate | None  # the task's main score
     scores: Mapping[str, float]  # all scores of the task, see docs/metrics.md; empty without true values
@@ -84,7 +85,7 @@ class Summary:
 def summarize(result: BenchResult, *, resamples: int = RESAMPLES, seed: int = 0) -> Summary:
     """Compute every statistic of a result; a percentile that the samples cannot support is ``None``."""
     times: list[Estimate | None] = [None] * 4
-    tokenize_p50 = infer_p50 = None
+    tokenize_p50 = infer_p50 = post_p50 = None
     tokens_p50 = None
     count = len(result.samples.total_s)
     supported = [q for q in PERCENTILES if supported_percentile(count, q)]
@@ -95,6 +96,8 @@ def summarize(result: BenchResult, *, resamples: int = RESAMPLES, seed: int = 0)
         times = [*found, *times][:4]
         [tokenize_p50] = percentile_estimates(result.samples.tokenize_s, draws, [0.5], process)
         [infer_p50] = percentile_estimates(result.samples.infer_s, draws, [0.5], process)
+        if result.samples.post_s:
+            [post_p50] = percentile_estimates(result.samples.post_s, draws, [0.5], process)
         tokens_p50 = percentile([float(n) for n in result.samples.tokens], 0.5)
     quality = judge(result.quality, resamples=resamples, seed=seed)
     return Summary(
@@ -105,6 +108,7 @@ def summarize(result: BenchResult, *, resamples: int = RESAMPLES, seed: int = 0)
         p99=times[3],
         tokenize_p50=tokenize_p50,
         infer_p50=infer_p50,
+        post_p50=post_p50,
         tokens_p50=tokens_p50,
         main=quality.main,
         scores=quality.scores,

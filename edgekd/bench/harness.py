@@ -1,6 +1,6 @@
 """What the timing loop itself costs: a session that does nothing, timed by the same lines in a process of its own.
 
-The number is an upper bound of what a latency holds besides the session's work: three readings of the clock, two calls
+The number is an upper bound of what a latency holds besides the session's work: four readings of the clock, two calls
 of methods, and choosing the answer, which a product does too.
 """
 

@@ -41,20 +41,21 @@ def scripted_clock(*times_s):
 
 
 def test_times_are_those_of_the_clock():
-    clock = scripted_clock(10.0, 10.25, 11.0, 20.0, 20.5, 20.75)
+    clock = scripted_clock(10.0, 10.25, 11.0, 11.125, 20.0, 20.5, 20.75, 20.75)
     timings = measure(Scripted(), ["a b", "x y z"], [1, 0], block=7, clock=clock)
     assert timings == Timings(
         text_index=[1, 0],
         tokens=[3, 2],
         block=[7, 7],
-        total_s=[1.0, 0.75],
+        total_s=[1.125, 0.75],
         tokenize_s=[0.25, 0.5],
         infer_s=[0.75, 0.25],
+        post_s=[0.125, 0.0],
     )
 
 
-def test_the_clock_is_read_three_times_a_call():
-    clock = scripted_clock(*range(1, 7))
+def test_the_clock_is_read_four_times_a_call():
+    clock = scripted_clock(*range(1, 9))
     measure(Scripted(), ["a"], [0, 0], 0, clock)
     with pytest.raises(StopIteration):
         clock()
