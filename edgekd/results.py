@@ -203,6 +203,7 @@ class BenchResult(Record):
     backend: str  # "onnxruntime", "torch"
     evidence: Evidence
     target: str  # profile name
+    board: str | None = None  # address of the board that was asked to measure; None: this machine, or an emulator
     threads: int
     affinity: list[int] = Field(default_factory=list)
     data_name: str

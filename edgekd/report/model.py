@@ -92,11 +92,15 @@ def _host_targets() -> set[str]:
 
 
 def _groups(results: Sequence[BenchResult]) -> list[list[BenchResult]]:
-    """Group results that may stand in one table: same target, machine, threads, texts and task."""
-    groups: dict[tuple[str, str, int, str, str], list[BenchResult]] = {}
+    """Group results that may stand in one table: same target, machine, board, threads, texts and task.
+
+    Two boards of a kind have the same fingerprint, and are two all the same.
+    """
+    groups: dict[tuple[str, str, str, int, str, str], list[BenchResult]] = {}
     for result in results:
         task = result.quality.task.value
-        key = (result.target, result.machine.fingerprint, result.threads, result.data_hash, task)
+        board = result.board or ""
+        key = (result.target, result.machine.fingerprint, board, result.threads, result.data_hash, task)
         groups.setdefault(key, []).append(result)
     return list(groups.values())
 
@@ -111,6 +115,8 @@ def _heading(group: Sequence[BenchResult], groups: Sequence[Sequence[BenchResult
         parts.append(f"{first.data_name} ({first.data_hash[:8]})")
     if len(machines) > 1:
         parts.append(_machine_name(first.machine))
+    elif first.board is not None and len({other.board for other in others}) > 1:
+        parts.append(first.board)
     if len({other.quality.task for other in others}) > 1:
         parts.append(first.quality.task.value)
     if len({other.threads for other in others}) > 1:

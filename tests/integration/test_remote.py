@@ -224,6 +224,7 @@ def test_two_boards_measure_at_once_and_one_that_fails_does_not_lose_the_other(
     assert max(measuring) < max(done)
     assert sorted(path.parent.name for path in tmp_path.glob("out/*/*.result.json")) == ["cellar", "kitchen"]
     assert len({result.session for result in run.results}) == 2
+    assert {result.board for result in run.results} == {one.url for one in boards}
     assert list(run.failures) == ["attic"]
     assert "nothing listens on that port" in run.failures["attic"].message
     assert run.failure.exit_code == 3

@@ -92,7 +92,8 @@ def result():
 def test_a_result_of_the_board_gets_the_names_of_this_machine(result, tmp_path):
     sent = Sent(result, tmp_path / "student")
     taken = accept(result.model_dump_json().encode(), sent.variants[0], sent, "ssh://pi5")
-    assert taken == result.model_copy(update={"artifact": str(tmp_path / "student"), "data_name": "test.csv"})
+    changed = {"artifact": str(tmp_path / "student"), "data_name": "test.csv", "board": "ssh://pi5"}
+    assert taken == result.model_copy(update=changed)
 
 
 @pytest.mark.parametrize(

@@ -172,3 +172,12 @@ def test_the_same_results_give_the_same_report():
 def test_commands_come_from_the_run_or_from_the_results():
     assert report([make_result()], run={"commands": ["make demo"]}).commands == ["make demo"]
     assert report([make_result()]).commands == ["edgekd bench run/bundles/cpu/cnn-int8 --target cpu"]
+
+
+def test_two_boards_of_a_kind_have_a_table_each():
+    one, other = (
+        make_result(board=f"ssh://{name}", session=name, evidence=Evidence.DEVICE) for name in ("kitchen", "cellar")
+    )
+    sections = report([one, other]).sections
+    assert [section.heading for section in sections] == [f"{one.target}, ssh://kitchen", f"{one.target}, ssh://cellar"]
+    assert [section.heading for section in report([one]).sections] == [one.target]
