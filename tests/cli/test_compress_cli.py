@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import sys
+from functools import partial
 
 import pytest
 from typer.testing import CliRunner
@@ -17,7 +18,7 @@ from edgekd.bundle import MODEL_FILE, load_bundle, write_manifest
 from edgekd.cli.app import app
 from edgekd.errors import EdgekdError
 from tests.bundles import make_bundle
-from tests.integration.test_pipeline import start, stop_when
+from tests.integration.test_pipeline import start, stop_when, whole_checkpoints
 from tests.toys import make_classifier, write_csv
 
 pytestmark = pytest.mark.slow
@@ -299,9 +300,9 @@ def test_without_openvino_the_message_says_how_to_install_it(toys, tmp_path, mon
 def test_killed_while_it_recovers_the_same_command_goes_on(toys, tmp_path):
     command = ["prune", toys / "model", "--data", toys / "data.csv", "--out", tmp_path / "m", *SETTINGS]
     command += ["--ratio", "0.4", "--epochs", "60"]
-    checkpoints = lambda: list(tmp_path.glob(".m.work/work/*/round-0/checkpoint-*/trainer_state.json"))  # noqa: E731
+    first = partial(whole_checkpoints, tmp_path, ".m.work/work/*/round-0")
     with (tmp_path / "log").open("w") as log:
-        stop_when(start(*command, log=log), checkpoints, signal.SIGKILL)
+        stop_when(start(*command, log=log), first, signal.SIGKILL)
     assert left_behind(tmp_path) == [".m.work"]
     code, out, log = call(*command, "--json")
     assert code == 0, out

@@ -101,7 +101,7 @@ def test_a_self_test_needs_no_baseline(world):
 
 @pytest.mark.slow
 def test_a_self_test_refuses_a_limit_that_is_too_fine(world):
-    result = gate(world / "old", "--self-test", "--data", world / "data.csv", *rules("p50>0.01%"), "--max-seconds", "2")
+    result = gate(world / "old", "--self-test", "--data", world / "data.csv", *rules("p50>0.01%"), "--max-seconds", "6")
     assert result.exit_code == 3, result.output
     assert "the same files differ from themselves by more than the limit" in result.stdout
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import time
+from functools import partial
 from importlib.util import find_spec
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from edgekd.bundle import load_bundle  # noqa: E402
-from tests.integration.test_pipeline import edgekd, start, stop_when  # noqa: E402
+from tests.integration.test_pipeline import edgekd, start, stop_when, whole_checkpoints  # noqa: E402
 from tests.toys import make_encoder, write_csv  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -215,7 +216,7 @@ def test_killed_while_a_pruned_model_recovers_the_same_command_goes_on(tmp_path)
     recipe, out = make_recipe(tmp_path, ladder), tmp_path / "out"
     command = ("distill", recipe, "--out", out, "--student", "bag", "--set", "compress.teacher=false")
     with (tmp_path / "log").open("w") as log:
-        first = lambda: list(out.glob("work/compress-bag-*/round-0/checkpoint-*/trainer_state.json"))  # noqa: E731
+        first = partial(whole_checkpoints, out, "work/compress-bag-*/round-0")
         assert stop_when(start(*command, log=log), first, signal.SIGKILL) == -signal.SIGKILL
     assert not (out / "compressed").exists()
     done = edgekd(*command)

@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 from edgekd.bundle import load_bundle
 from edgekd.config import SplitConfig
 from edgekd.data.splits import assign
-from tests.integration.test_pipeline import edgekd, start, stop_when
+from tests.integration.test_pipeline import edgekd, start, stop_when, whole_checkpoints
 from tests.toys import make_encoder, write_csv
 
 pytestmark = pytest.mark.slow
@@ -66,8 +66,9 @@ def depth(tmp_path_factory):
     recipe, out = write(folder, DEPTH, others=write_csv(folder / "others.csv", 40, seed=7)), folder / "out"
     with (folder / "log").open("w") as log:
         command = ("distill", recipe, "--out", out)
-        rounds = lambda: list(out.glob("work/bag-distilled-0-*/round-*/checkpoint-*/trainer_state.json"))  # noqa: E731
-        stop_when(start(*command, log=log), rounds, signal.SIGKILL)
+        stop_when(
+            start(*command, log=log), lambda: whole_checkpoints(out, "work/bag-distilled-0-*/round-*"), signal.SIGKILL
+        )
         [outcome] = out.glob("work/bag-distilled-0-*/training/outcome.json")
         first = json.loads(outcome.read_text())
     done = edgekd("distill", recipe, "--out", out, "--json", timeout=500)

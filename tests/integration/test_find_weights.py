@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 pytest.importorskip("optuna")
 
 from edgekd.bundle import load_bundle
-from tests.integration.test_pipeline import edgekd, start, stop_when, write_recipe
+from tests.integration.test_pipeline import edgekd, start, stop_when, whole_checkpoints, write_recipe
 
 pytestmark = pytest.mark.slow
 
@@ -90,10 +90,11 @@ def test_stopped_in_a_trial_the_same_command_ends_as_if_it_had_not_been(found, t
     journal = out / "search" / "bag" / "journal.jsonl"
 
     def third_trial_is_running():
-        return journal.exists() and journal.read_text().count('"duration_s"') >= 2 and list(checkpoints())
-
-    def checkpoints():
-        return out.glob("work/search-bag/*/training/checkpoint-*/trainer_state.json")
+        return (
+            journal.exists()
+            and journal.read_text().count('"duration_s"') >= 2
+            and whole_checkpoints(out, "work/search-bag/*/training")
+        )
 
     with (tmp_path / "log").open("w") as log:
         code = stop_when(start(*command(recipe, out), log=log), third_trial_is_running, sig)

@@ -193,8 +193,25 @@ def shards(out):
     return sorted(out.glob("labels/*/shard-*.safetensors"))
 
 
+def whole_checkpoints(folder, pattern):
+    """Checkpoints that training can go on from: the file that is written last is there to its end."""
+    try:
+        found = list(folder.glob(f"{pattern}/checkpoint-*/trainer_state.json"))
+    except FileNotFoundError:  # a folder was removed while it was looked into
+        return []
+    return [p for p in found if is_whole(p)]
+
+
+def is_whole(path):
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):  # half written, or its folder is being removed
+        return False
+    return True
+
+
 def checkpoints(out, name):
-    return [p for p in out.glob(f"work/{name}-*/**/checkpoint-*/trainer_state.json") if "control" not in str(p)]
+    return [p for p in whole_checkpoints(out, f"work/{name}-*/**") if "control" not in str(p)]
 
 
 @pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGINT], ids=["kill", "ctrl-c"])
