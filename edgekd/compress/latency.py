@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -10,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgekd.export.answers import open_graph
 from edgekd.export.onnx import export_onnx
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from transformers import PreTrainedModel
+
+    Call = Callable[[], Any]
 
 ROUNDS = 5
 WARM_UP_CALLS = 20
@@ -39,45 +43,39 @@ class LatencyProbe:
         self._threads = threads
         self._opset = opset
         self._flavour = flavour
-        self._first: Any = None
+        self._first: list[Call] | None = None
         self._first_median_s = 0.0
 
     def __call__(self, model: PreTrainedModel) -> float:
         """Return the median latency in seconds of ``model``, tokenization not included."""
-        session = self._open(model)
+        calls = self._open(model)
         if self._first is None:
-            self._first, self._first_median_s = session, median(self._pass(session))
+            self._first, self._first_median_s = calls, median(_pass(calls))
             return self._first_median_s
         ratios = []
         for _ in range(ROUNDS):
-            reference, own = self._pass(self._first), self._pass(session)
+            reference, own = _pass(self._first), _pass(calls)
             ratios.append(median(own) / median(reference))
         return self._first_median_s * median(ratios)
 
-    def _open(self, model: PreTrainedModel) -> Any:
-        import onnxruntime as ort
-
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.log_severity_level = 3
+    def _open(self, model: PreTrainedModel) -> list[Call]:
+        """Return one call of the model's graph for each length, warm; what it is given is made before."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
             export_onnx(model, path, opset=self._opset, flavour=self._flavour)
-            session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            graph = open_graph(path, threads=self._threads)
+        rows = [np.ones((1, length), dtype=np.int64) for length in self._lengths]
+        calls: list[Call] = [partial(graph.run, graph.feed(row, row)) for row in rows]
         for _ in range(WARM_UP_CALLS):
-            self._run(session, self._lengths[0])
-        return session
+            calls[0]()
+        return calls
 
-    def _pass(self, session: Any) -> list[float]:
-        taken = []
-        for length in self._lengths:
-            started = perf_counter()
-            self._run(session, length)
-            taken.append(perf_counter() - started)
-        return taken
 
-    @staticmethod
-    def _run(session: Any, length: int) -> None:
-        ids = np.ones((1, length))
-        kinds = {entry.name: np.int32 if "int32" in entry.type else np.int64 for entry in session.get_inputs()}
-        session.run(None, {name: ids.astype(kind) for name, kind in kinds.items()})
+def _pass(calls: Sequence[Call]) -> list[float]:
+    """Return the seconds of each call."""
+    taken = []
+    for call in calls:
+        started = perf_counter()
+        call()
+        taken.append(perf_counter() - started)
+    return taken

@@ -50,6 +50,11 @@ class OpenGraph:
         parts = [rows[start : start + fixed] for start in range(0, len(rows), fixed)]
         return np.concatenate([self._call(part, fixed, pad_token_id) for part in parts])
 
+    def feed(self, ids: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]) -> Feed:
+        """Return token ids and mask, ``(rows, tokens)``, as the inputs of the graph in its types; token types are 0."""
+        values = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        return {entry.name: values[entry.name].astype(entry.dtype) for entry in self.inputs}
+
     def _call(self, rows: Sequence[Sequence[int]], batch: int, pad_token_id: int) -> Logits:
         """Ask once; a batch that is too small is filled with its first row."""
         longest = max(1, *(len(row) for row in rows))
@@ -61,9 +66,8 @@ class OpenGraph:
         for i, row in enumerate([*rows, *[rows[0]] * (batch - len(rows))]):
             ids[i, : len(row)] = row
             mask[i, : len(row)] = 1
-        values = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         try:
-            logits = self.run({entry.name: values[entry.name].astype(entry.dtype) for entry in self.inputs})
+            logits = self.run(self.feed(ids, mask))
         except Exception as error:  # the runtimes raise many kinds
             raise InvalidArtifact(
                 f"'{self.path.name}' fails on {batch} texts of {length} tokens: {_last_line(error)}"

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from edgekd.batches import CPU_TOKENS, GPU_TOKENS, logits_in_order, torch_forward
+from edgekd.export.answers import open_graph
 from edgekd.export.onnx import export_onnx
 from edgekd.export.parity import spread_over_lengths
 from edgekd.teacher.first_token import first_token_only, whole_layer
@@ -62,29 +63,12 @@ class Engine:
 
 def onnx_forward(model: PreTrainedModel) -> Forward:
     """Export the model and return the forward of its fp32 graph in ONNX Runtime, which has its own short last layer."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = torch.get_num_threads()
-    attention = getattr(model.config, "_attn_implementation", None)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.onnx"
-            with whole_layer(model):
-                export_onnx(model, path, opset=OPSET, flavour="ort-fused")
-            session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    finally:
-        if attention is not None and model.config._attn_implementation != attention:
-            model.set_attn_implementation(attention)
-    types = {entry.name: np.int32 if "int32" in entry.type else np.int64 for entry in session.get_inputs()}
-
-    def forward(ids: Array, mask: Array) -> Array:
-        feed = {"input_ids": ids, "attention_mask": mask}
-        logits: Array = session.run(None, {name: feed[name].astype(kind) for name, kind in types.items()})[0]
-        return logits
-
-    return forward
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        with whole_layer(model):
+            export_onnx(model, path, opset=OPSET, flavour="ort-fused")
+        graph = open_graph(path, threads=torch.get_num_threads())
+    return lambda ids, mask: graph.run(graph.feed(ids, mask))
 
 
 @dataclass(frozen=True)
