@@ -15,7 +15,7 @@ from edgekd.emulation.store import prepared
 from edgekd.emulation.unavailable import EmulationUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 NEEDED = ("onnxruntime", "numpy", "tokenizers")
 OLDEST_GLIBC_MINOR = 17  # manylinux2014
@@ -74,15 +74,38 @@ def _build(key: dict[str, Any], folder: Path, say: Callable[[str], None]) -> dic
     return {"versions": versions}
 
 
-def download_command(requirement: str, key: dict[str, Any], folder: Path) -> list[str]:
-    """Return the command that fetches a wheel of another platform."""
-    python = str(key["python"])
+def download_command(
+    requirements: Sequence[str], folder: Path, *, arch: str, python: str, glibc: str, dependencies: bool
+) -> list[str]:
+    """Return the command that fetches wheels of another platform.
+
+    Args:
+        requirements: as pip takes them.
+        folder: where the wheels go.
+        arch: of the platform, see :func:`platform_tags`.
+        python: version of its Python, "3.11".
+        glibc: version of its C library.
+        dependencies: also what they need.
+    """
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
-    command += ["--no-deps", "--only-binary=:all:", "--progress-bar=off", "--implementation=cp"]
-    command += [f"--python-version={python}"]
+    command += ["--only-binary=:all:", "--progress-bar=off", "--implementation=cp", f"--python-version={python}"]
+    command += [] if dependencies else ["--no-deps"]
     command += [f"--abi={abi}" for abi in (f"cp{python.replace('.', '')}", "abi3", "none")]
-    command += [f"--platform={tag}" for tag in platform_tags(key["arch"], key["glibc"])]
-    return [*command, "--dest", str(folder), requirement]
+    command += [f"--platform={tag}" for tag in platform_tags(arch, glibc)]
+    return [*command, "--dest", str(folder), *requirements]
+
+
+def download(command: Sequence[str], folder: Path) -> tuple[list[Path], str]:
+    """Run a command of :func:`download_command`; return the wheels in its folder, and why there are none.
+
+    Raises:
+        subprocess.TimeoutExpired: after ``LIMIT_S``.
+    """
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    wheels = sorted(folder.glob("*.whl")) if done.returncode == 0 else []
+    return wheels, (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
 
 
 def _download(name: str, version: str, key: dict[str, Any], work: Path) -> Path:
@@ -91,21 +114,16 @@ def _download(name: str, version: str, key: dict[str, Any], work: Path) -> Path:
     for requirement in (f"{name}=={version}", name):
         into = work / requirement
         into.mkdir()
+        command = download_command(
+            [requirement], into, arch=key["arch"], python=str(key["python"]), glibc=key["glibc"], dependencies=False
+        )
         try:
-            done = subprocess.run(
-                download_command(requirement, key, into),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=LIMIT_S,
-                check=False,
-            )
+            wheels, why = download(command, into)
         except subprocess.TimeoutExpired as error:
             raise EmulationUnavailable(f"pip did not fetch {requirement} within {LIMIT_S:.0f} s.") from error
-        wheels = sorted(into.glob("*.whl"))
-        if done.returncode == 0 and len(wheels) == 1:
+        if len(wheels) == 1:
             return wheels[0]
-        said = said or (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        said = said or why
     raise EmulationUnavailable(
         f"pip cannot fetch {name} for {key['arch']} and Python {key['python']}: {said}",
         hint="Check the network and pip, or set EDGEKD_CACHE to a cache that was filled elsewhere.",

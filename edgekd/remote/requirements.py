@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from edgekd.emulation.wheels import platform_tags
+from edgekd.emulation.wheels import LIMIT_S, download_command
+from edgekd.emulation.wheels import download as fetch
 from edgekd.remote.errors import BoardFailed, printable
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ AT_LEAST = {
     "onnxruntime-extensions": ">=0.15",
     "openvino-tokenizers": ">=2026.0",
 }
-LIMIT_S = 900.0
 
 
 def needed(runtimes: Iterable[str]) -> dict[str, str]:
@@ -82,20 +81,11 @@ def download(requirements: Sequence[Sequence[str]], facts: dict[str, Any], folde
         into = folder / str(number)
         into.mkdir()
         try:
-            done = subprocess.run(
-                download_command(wanted, facts, into),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=LIMIT_S,
-                check=False,
-            )
+            wheels, said = fetch(command_for(wanted, facts, into), into)
         except subprocess.TimeoutExpired as error:
             raise BoardFailed(f"{name}: pip here did not fetch the packages within {LIMIT_S:.0f} s.") from error
-        wheels = sorted(into.glob("*.whl"))
-        if done.returncode == 0 and wheels:
+        if wheels:
             return wheels
-        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
     raise BoardFailed(
         f"{name}: pip here cannot fetch packages for {facts['machine']} and Python {facts['python']}: "
         f"{printable(said)}",
@@ -103,11 +93,7 @@ def download(requirements: Sequence[Sequence[str]], facts: dict[str, Any], folde
     )
 
 
-def download_command(requirements: Sequence[str], facts: dict[str, Any], folder: Path) -> list[str]:
-    """Return the command that fetches wheels of another platform."""
-    python = str(facts["python"])
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
-    command += ["--only-binary=:all:", "--progress-bar=off", "--implementation=cp", f"--python-version={python}"]
-    command += [f"--abi={abi}" for abi in (f"cp{python.replace('.', '')}", "abi3", "none")]
-    command += [f"--platform={tag}" for tag in platform_tags(str(facts["machine"]), str(facts["glibc"]))]
-    return [*command, "--dest", str(folder), *requirements]
+def command_for(requirements: Sequence[str], facts: dict[str, Any], folder: Path) -> list[str]:
+    """Return the command that fetches wheels for a board with the given facts."""
+    machine, python, glibc = (str(facts[name]) for name in ("machine", "python", "glibc"))
+    return download_command(requirements, folder, arch=machine, python=python, glibc=glibc, dependencies=True)

@@ -115,7 +115,7 @@ def test_the_older_version_is_compared_by_number():
 
 def test_the_command_of_pip_asks_for_the_other_platform_and_builds_nothing(tmp_path):
     key = {"arch": "aarch64", "python": "3.11", "glibc": "2.17"}
-    command = wheels.download_command("numpy==2.4.6", key, tmp_path)
+    command = wheels.download_command(["numpy==2.4.6"], tmp_path, **key, dependencies=False)
     assert command[0] == sys.executable
     assert command[-3:] == ["--dest", str(tmp_path), "numpy==2.4.6"]
     for part in ("--only-binary=:all:", "--no-deps", "--python-version=3.11", "--abi=cp311", "--abi=abi3"):

@@ -23,7 +23,7 @@ from edgekd.remote.fit import check_platform, check_target
 from edgekd.remote.fleet import Station, read_fleet, stations
 from edgekd.remote.measure import replay
 from edgekd.remote.order import _labelled, prepare
-from edgekd.remote.requirements import AT_LEAST, BASE, RUNTIMES, candidates, download_command, needed
+from edgekd.remote.requirements import AT_LEAST, BASE, RUNTIMES, candidates, command_for, needed
 from edgekd.results import Evidence
 from edgekd.runtime import SESSIONS
 from edgekd.tasks import Task, TaskKind
@@ -230,7 +230,7 @@ def test_versions_of_this_machine_are_asked_for_first():
 
 
 def test_wheels_are_those_of_the_board(tmp_path):
-    command = download_command(["numpy>=2.0"], PI5, tmp_path)
+    command = command_for(["numpy>=2.0"], PI5, tmp_path)
     assert "--platform=manylinux_2_36_aarch64" in command
     assert "--platform=manylinux_2_37_aarch64" not in command
     assert "--python-version=3.11" in command
