@@ -28,6 +28,7 @@ import numpy as np
 from edgekd.analysis.scores import score
 from edgekd.bench.affinity import choose_cpus
 from edgekd.bench.child import Child
+from edgekd.bench.variants import variant_from_bundle
 from edgekd.bundle import Bundle, load_bundle
 from edgekd.data.prepare import read_evaluation
 
@@ -74,17 +75,7 @@ class Runner:
         else:
             os.environ[VARIABLE] = variable
         self.bundle, self.isa, self.times_s = bundle, isa, list[float]()
-        spec = {
-            "name": manifest.name,
-            "path": str(bundle.folder.resolve()),
-            "backend": manifest.runtime,
-            "graph": bundle.model_path.name,
-            "inputs": manifest.inputs,
-            "providers": manifest.providers,
-            "max_length": manifest.max_length,
-            "lengths": manifest.lengths,
-            "batch": manifest.batch,
-        }
+        spec = variant_from_bundle(bundle.folder.resolve()).worker_spec()
         self.ask(do="load", variant=spec, threads=1, affinity=choose_cpus(1))
         self.ask(do="warm_up", texts=texts, calls=20)
 

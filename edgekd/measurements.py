@@ -6,8 +6,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edgekd.processor import SINCE_BOOT as SINCE_BOOT
-
 
 class Record(BaseModel):
     """Base of all stored records: immutable, unknown keys are an error."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgekd.analysis.finding import Finding, Severity, percent
-from edgekd.measurements import SINCE_BOOT
+from edgekd.processor import SINCE_BOOT
 
 if TYPE_CHECKING:
     from edgekd.measurements import Moment

@@ -10,6 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from edgekd.analysis.estimators import Z_95, Estimate
+from edgekd.processor import SINCE_BOOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,6 @@ FEWEST_SLICES = 10
 MOST_POINTS = 30  # of the trend: slices are joined, because neighbours are alike
 DRIFT = 0.05  # of the latency over the whole run; less is lost among what else moves a machine
 CLOCK_DROP = 0.05  # of the clock; boost clocks move by one or two steps all the time
-SINCE_BOOT = " since boot"  # what happened before this measurement began
 
 
 class Verdict(str, Enum):
