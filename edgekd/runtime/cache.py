@@ -93,9 +93,13 @@ class CachedTokenizer:
         """Remember the present chunks as the state after warm-up."""
         self._chunks.since_mark.clear()
 
-    def reset(self) -> None:
-        """Forget the chunks that came after the mark."""
-        self._chunks.forget()
+    def learned(self) -> int:
+        """Return how many chunks came after the mark."""
+        return len(self._chunks.since_mark)
+
+    def reset(self, learned: int = 0) -> None:
+        """Forget the chunks that came after the mark, but for the first ``learned``."""
+        self._chunks.forget(learned)
 
     def _cut(self, ids: bytes, rest: str | None) -> bytes:
         """Return the ids that fit; chunks may have none, so those of the rest of a long text may be needed."""
@@ -150,11 +154,11 @@ class _Chunks(dict[str, bytes]):
         if not self._rules.accepts(chunk):
             raise NotLocal(chunk)
 
-    def forget(self) -> None:
-        """Remove the chunks that came after the mark."""
-        for key in self.since_mark:
+    def forget(self, kept: int) -> None:
+        """Remove the chunks that came after the mark, but for the first ``kept``."""
+        for key in self.since_mark[kept:]:
             self._left_bytes += _entry_bytes(key, self.pop(key))
-        self.since_mark.clear()
+        del self.since_mark[kept:]
 
     def __missing__(self, key: str) -> bytes:
         # Ids beyond max_length may be cut here, which is no loss: fewer fit into a text.

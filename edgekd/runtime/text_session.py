@@ -7,6 +7,7 @@ microseconds: for a single text one small array is made, masks come from a table
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from edgekd.errors import InvalidArtifact
 from edgekd.runtime.tokenization import open_encoder, pad_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -223,6 +224,15 @@ class TextSession(ABC):
     def begin_pass(self) -> None:
         """Return the cache to its warm state, so that no text is known because it was measured before."""
         self._encoder.reset()
+
+    @contextmanager
+    def learning_nothing(self) -> Iterator[None]:
+        """Forget afterwards the words that were learned meanwhile."""
+        learned = self._encoder.learned()
+        try:
+            yield
+        finally:
+            self._encoder.reset(learned)
 
     def _blank(self, rows: int, length: int) -> NDArray[Any]:
         return np.full((rows, length), self._pad_id, dtype=self._dtypes["input_ids"])

@@ -29,8 +29,11 @@ class TextEncoder(Protocol):
     def mark(self) -> None:
         """Remember the present state as the one after warm-up."""
 
-    def reset(self) -> None:
-        """Return to the marked state."""
+    def learned(self) -> int:
+        """Return how much was remembered since the mark."""
+
+    def reset(self, learned: int = 0) -> None:
+        """Forget all that was remembered since the mark, but for the first ``learned``."""
 
 
 class PlainTokenizer:
@@ -53,7 +56,11 @@ class PlainTokenizer:
     def mark(self) -> None:
         """Do nothing: there is no state."""
 
-    def reset(self) -> None:
+    def learned(self) -> int:
+        """Return 0: there is no state."""
+        return 0
+
+    def reset(self, learned: int = 0) -> None:
         """Do nothing: there is no state."""
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from edgekd.bench import worker
 from edgekd.bench.worker import Worker
+from edgekd.runtime import OnnxSession
 from edgekd.runtime.text_session import Encoded
+from tests.bundles import make_bundle
 
 
 class Slow:
@@ -38,21 +40,41 @@ def warmed(call_s):
     made, session = Worker(), Slow(call_s)
     made.session = session
     made.answer({"do": "warm_up", "texts": ["other one", "other two"], "calls": 2})
-    made.answer({"do": "texts", "indexes": [4, 7], "texts": ["four", "seven"]})
+    made.answer({"do": "texts", "indexes": [4, 7, 9], "texts": ["four", "seven", "nine"]})
     session.texts.clear()
     return made, session
 
 
 @pytest.mark.parametrize(("call_s", "least", "most"), [(worker.REWARM_S * 2, 1, 1), (worker.REWARM_S / 10, 2, 10)])
-def test_a_block_begins_with_other_texts_that_are_not_timed(call_s, least, most):
+@pytest.mark.parametrize(
+    ("block", "own", "others"),
+    [([7], ["seven"], {"four", "nine"}), ([9, 4, 7], ["nine", "four", "seven"], {"other one", "other two"})],
+    ids=["of other blocks", "of the warm-up, where there is one block"],
+)
+def test_a_block_begins_with_other_texts_that_are_not_timed(call_s, least, most, block, own, others):
     made, session = warmed(call_s)
-    columns = made.answer({"do": "block", "indexes": [7, 4], "block": 3})
-    assert columns["text_index"] == [7, 4]
-    assert len(columns["total_s"]) == 2
-    assert session.texts[-2:] == ["seven", "four"]
-    before = session.texts[:-2]
+    columns = made.answer({"do": "block", "indexes": block, "block": 3})
+    assert columns["text_index"] == block
+    assert len(columns["total_s"]) == len(own)
+    assert session.texts[-len(own) :] == own
+    before = session.texts[: -len(own)]
     assert least <= len(before) <= most
-    assert set(before) <= {"other one", "other two"}
+    assert set(before) <= others
+
+
+def test_words_of_the_texts_before_a_block_are_forgotten(tmp_path):
+    session = OnnxSession(make_bundle(tmp_path), 1)
+    session.load()
+    made = Worker()
+    made.session = session
+    made.answer({"do": "warm_up", "texts": ["great film"], "calls": 2})
+    made.answer({"do": "texts", "indexes": [0, 1], "texts": ["dull movie", "awful movie"]})
+    made.answer({"do": "block", "indexes": [1], "block": 0})
+    assert {"great", "film", "awful", "movie"} == set(session._encoder._chunks)
+    made.answer({"do": "block", "indexes": [0], "block": 1})
+    assert {"great", "film", "awful", "movie", "dull"} == set(session._encoder._chunks)
+    made.answer({"do": "begin_pass"})
+    assert {"great", "film"} == set(session._encoder._chunks)
 
 
 @pytest.mark.parametrize("spinning", [True, False])
