@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekd.artifacts import sha256_file
@@ -14,11 +15,11 @@ from edgekd.emulation.unavailable import EmulationUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-O2", "-fPIC", "-shared", "-nostdlib", "-fvisibility=hidden")
 LIMIT_S = 120.0
+HEADER = Path(__file__).with_name("qemu_plugin.h")
 
 
 def compiler() -> str:
@@ -40,7 +41,7 @@ def built_plugin(source: Path, name: str, say: Callable[[str], None]) -> Path:
     """Return a compiled plugin from the cache; compile it first when it is not there.
 
     Args:
-        source: of one file.
+        source: of one file, beside the header that all share.
         name: of its folder in the cache.
         say: called with a line of text now and then.
 
@@ -52,7 +53,7 @@ def built_plugin(source: Path, name: str, say: Callable[[str], None]) -> Path:
     def build(folder: Path) -> dict[str, Any]:
         program = compiler()
         done = subprocess.run(
-            [program, *FLAGS, "-o", str(folder / library), str(source)],
+            [program, *FLAGS, f"-I{HEADER.parent}", "-o", str(folder / library), str(source)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -64,6 +65,11 @@ def built_plugin(source: Path, name: str, say: Callable[[str], None]) -> Path:
             raise EmulationUnavailable(f"'{program}' cannot build '{source.name}' for QEMU: {first}")
         return {"compiler": program}
 
-    key = {"source": sha256_file(source), "machine": platform.machine(), "flags": list(FLAGS)}
+    key = {
+        "source": sha256_file(source),
+        "header": sha256_file(HEADER),
+        "machine": platform.machine(),
+        "flags": list(FLAGS),
+    }
     folder, _ = prepared(f"{name}-{platform.machine()}", key, build, say)
     return folder / library

@@ -3,37 +3,11 @@
  *
  * The program sets mark TAG with the system call close(0x5EED0000 + TAG), which fails and does nothing. At each mark
  * a line goes to QEMU's log: the tag, then NAME=COUNT of every class since the mark before.
- *
- * Version 1 of the plugin interface (QEMU 7.2 to 8.2). Distributions package no header of it, so the few documented
- * functions are declared here. Nothing but the compiler is needed: the C library is that of the running emulator.
  */
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "qemu_plugin.h"
 
-int snprintf(char *, size_t, const char *, ...);
 int strcmp(const char *, const char *);
-
-typedef uint64_t qemu_plugin_id_t;
-typedef struct { const char *target_name; } qemu_info_t; /* the first member of it */
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-enum qemu_plugin_op { QEMU_PLUGIN_INLINE_ADD_U64 };
-typedef void (*translated_cb)(qemu_plugin_id_t, struct qemu_plugin_tb *);
-typedef void (*syscall_cb)(qemu_plugin_id_t, unsigned, int64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
-                           uint64_t, uint64_t, uint64_t);
-
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, translated_cb);
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *, enum qemu_plugin_op, void *, uint64_t);
-void qemu_plugin_register_vcpu_syscall_cb(qemu_plugin_id_t, syscall_cb);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
-void qemu_plugin_outs(const char *);
-
-#define EXPORTED __attribute__((visibility("default")))
-#define MARK 0x5EED0000u
 
 enum kind { TOTAL, LOAD_STORE, VECTOR_LOAD_STORE, BRANCH, FP_MLA, FP_DIV, INT_MLA, DOT, VECTOR, SCALAR, KINDS };
 static const char *const names[KINDS] = {
@@ -41,8 +15,6 @@ static const char *const names[KINDS] = {
     "integer-multiply-add", "dot-product", "other-vector", "other-scalar",
 };
 static uint64_t executed[KINDS], marked[KINDS];
-
-EXPORTED int qemu_plugin_version = 1;
 
 /* Arm Architecture Reference Manual, C4.1: top level of the A64 encoding, then "Advanced SIMD and floating point". */
 static enum kind kind_of_a64(uint32_t w)

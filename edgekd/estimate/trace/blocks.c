@@ -4,37 +4,13 @@
  * The program sets mark TAG with the system call close(0x5EED0000 + TAG), which fails and does nothing. At mark LAST a
  * line goes to QEMU's log for each block: "block", its number of instructions, its code in hexadecimal digits, and for
  * every tag how often it was executed in the last region that such a mark closed. A line "end" follows.
- *
- * Version 1 of the plugin interface (QEMU 7.2 to 8.2). Distributions package no header of it, so the few documented
- * functions are declared here. Nothing but the compiler is needed: the C library is that of the running emulator.
  */
-#include <stddef.h>
-#include <stdint.h>
+#include "qemu_plugin.h"
 
-int snprintf(char *, size_t, const char *, ...);
 void *calloc(size_t, size_t);
 void *memcpy(void *, const void *, size_t);
 void free(void *);
 
-typedef uint64_t qemu_plugin_id_t;
-typedef struct qemu_info_t qemu_info_t;
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-enum qemu_plugin_op { QEMU_PLUGIN_INLINE_ADD_U64 };
-typedef void (*translated_cb)(qemu_plugin_id_t, struct qemu_plugin_tb *);
-typedef void (*syscall_cb)(qemu_plugin_id_t, unsigned, int64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
-                           uint64_t, uint64_t, uint64_t);
-
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, translated_cb);
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *, enum qemu_plugin_op, void *, uint64_t);
-void qemu_plugin_register_vcpu_syscall_cb(qemu_plugin_id_t, syscall_cb);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
-void qemu_plugin_outs(const char *);
-
-#define EXPORTED __attribute__((visibility("default")))
-#define MARK 0x5EED0000u
 #define TAGS 5
 #define LAST 3
 #define INSTRUCTION 4 /* bytes; only A64 is traced */
@@ -46,8 +22,6 @@ struct block {
     uint8_t code[];
 };
 static struct block *blocks;
-
-EXPORTED int qemu_plugin_version = 1;
 
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *translation)
 {
