@@ -14,7 +14,7 @@ from edgekd.bench.machine import describe_machine, fingerprint, isa_flags
 from edgekd.bench.place import Place
 from edgekd.devices import load_profiles
 from edgekd.emulation.run import Place as Emulation
-from edgekd.emulation.run import emulated, environment
+from edgekd.emulation.run import emulated, run_python
 from edgekd.emulation.unavailable import EmulationUnavailable
 from edgekd.environment import EVIDENCE_VARIABLE
 from edgekd.errors import ConfigError, unknown_name
@@ -136,16 +136,7 @@ def _described(place: Emulation, profile: DeviceProfile) -> Place:
 def _ask(place: Emulation) -> dict[str, Any]:
     """Return what the emulated system says about itself."""
     try:
-        done = subprocess.run(
-            [*place.command, "-m", ABOUT],
-            env=environment(place),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=START_LIMIT_S,
-            check=False,
-        )
+        done = run_python(place, ["-m", ABOUT], START_LIMIT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EmulationUnavailable(f"The emulated Python of {place.name} does not start: {error}.") from error
     if done.returncode:

@@ -9,7 +9,7 @@ from edgekd.bench.qemu_place import find_emulator, is_qemu, qemu_place
 from edgekd.doctor.diagnose import SECONDS, diagnose
 from edgekd.doctor.read import read_diagnosis
 from edgekd.emulation.run import Place as Emulation
-from edgekd.emulation.run import environment
+from edgekd.emulation.run import run_python
 from edgekd.emulation.unavailable import EmulationUnavailable
 from edgekd.errors import ConfigError
 from edgekd.remote.address import is_remote, parse_address
@@ -67,16 +67,7 @@ def _emulated(on: str, arguments: list[str], devices: Path | None, say: Callable
         say(f"running small matrix products on {place.name}, emulated")
         emulation = Emulation(place.name, place.python, place.environment)
         try:
-            done = subprocess.run(
-                [*place.python, "-m", MODULE, *arguments],
-                env=environment(emulation),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=EMULATED_LIMIT_S,
-                check=False,
-            )
+            done = run_python(emulation, ["-m", MODULE, *arguments], EMULATED_LIMIT_S)
         except subprocess.TimeoutExpired as error:
             raise EmulationUnavailable(
                 f"The doctor took longer than {EMULATED_LIMIT_S:g} s on {place.name}."

@@ -127,18 +127,8 @@ def answer(place: Place, job: dict[str, Any], limit_s: float) -> Answers:
     with tempfile.TemporaryDirectory() as folder:
         given, out = Path(folder) / "job.json", Path(folder) / "out.npz"
         given.write_text(json.dumps(job), encoding="utf-8")
-        command = [*place.command, "-s", str(GUEST), str(given), str(out)]
         try:
-            done = subprocess.run(
-                command,
-                env=environment(place),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=limit_s,
-                check=False,
-            )
+            done = run_python(place, ["-s", str(GUEST), str(given), str(out)], limit_s)
         except subprocess.TimeoutExpired as error:
             raise GuestFailed(
                 f"'{job['name']}' gave no answer on {place.name} within {limit_s:g} s and was stopped.",
@@ -149,6 +139,25 @@ def answer(place: Place, job: dict[str, Any], limit_s: float) -> Answers:
         if done.returncode or not out.is_file():
             raise _death(place, job["name"], done)
         return read_answers(out)
+
+
+def run_python(place: Place, arguments: Sequence[str], limit_s: float) -> subprocess.CompletedProcess[str]:
+    """Run the place's Python to its end; what it printed is text.
+
+    Raises:
+        OSError: when it does not start.
+        subprocess.TimeoutExpired: after ``limit_s``.
+    """
+    return subprocess.run(
+        [*place.command, *arguments],
+        env=environment(place),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=limit_s,
+        check=False,
+    )
 
 
 def read_answers(path: Path) -> Answers:
