@@ -19,6 +19,7 @@ from edgekd.tasks import Calibration, Task, TaskKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgekd.bundle import Bundle
     from edgekd.proof import Proof
 
 DEFAULT_MAX_LENGTH = 512
@@ -83,11 +84,21 @@ def variant_from_bundle(folder: Path, *, role: Role | None = None) -> Variant:
     Raises:
         InvalidArtifact: when it is damaged.
     """
-    bundle = load_bundle(folder)
+    return variant_of(load_bundle(folder), folder, role=role)
+
+
+def variant_of(bundle: Bundle, path: Path, *, role: Role | None = None) -> Variant:
+    """Describe an open bundle.
+
+    Args:
+        bundle: verified when it was opened.
+        path: as results name it, and measuring processes open it.
+        role: replaces the manifest's.
+    """
     manifest = bundle.manifest
     return Variant(
         name=manifest.name,
-        path=folder,
+        path=path,
         backend=manifest.runtime,
         role=role or Role(manifest.role),
         kind=manifest.kind,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgekd.bench.variants import variant_of
 from edgekd.gate.child import ask
 from edgekd.gate.looks import gather
 from edgekd.gate.protocol import LabelRequest, RoundsRequest
@@ -41,18 +42,7 @@ def hold_out(texts: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _fields(bundle: Bundle) -> ModelFields:
-    manifest = bundle.manifest
-    return {
-        "name": manifest.name,
-        "path": str(bundle.folder.resolve()),
-        "backend": manifest.runtime,
-        "graph": bundle.model_path.name,
-        "inputs": manifest.inputs,
-        "providers": manifest.providers,
-        "max_length": manifest.max_length,
-        "lengths": manifest.lengths,
-        "batch": manifest.batch,
-    }
+    return variant_of(bundle, bundle.folder.resolve()).worker_spec()
 
 
 @dataclass(frozen=True)

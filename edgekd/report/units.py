@@ -48,19 +48,28 @@ def _with_unit(text: str, unit: str) -> str:
     return f"{text} {unit}" if unit else text
 
 
+def _fitting(value: float, low: float | None, high: float | None, steps: tuple[tuple[float, str], ...]) -> str:
+    """Write a value in the unit that fits, digits by the interval."""
+    factor, unit = _scaled(value, steps)
+    half = None if low is None or high is None else (high - low) / 2 / factor
+    return _with_unit(number(value / factor, half), unit)
+
+
+def _fitting_interval(value: float, low: float, high: float, steps: tuple[tuple[float, str], ...]) -> str:
+    """Write an interval in the unit of its value, without repeating the unit."""
+    factor, _ = _scaled(value, steps)
+    decimals = _decimals_for(value / factor, (high - low) / 2 / factor)
+    return f"{low / factor:,.{decimals}f} to {high / factor:,.{decimals}f}"
+
+
 def duration(value_s: float, low_s: float | None = None, high_s: float | None = None) -> str:
     """Write seconds in the unit that fits, digits by the interval."""
-    factor, unit = _scaled(value_s, _TIME_STEPS)
-    half = None if low_s is None or high_s is None else (high_s - low_s) / 2 / factor
-    return _with_unit(number(value_s / factor, half), unit)
+    return _fitting(value_s, low_s, high_s, _TIME_STEPS)
 
 
 def duration_interval(value_s: float, low_s: float, high_s: float) -> str:
     """Write the interval of a duration in the unit of the value, without repeating the unit."""
-    factor, _ = _scaled(value_s, _TIME_STEPS)
-    half = (high_s - low_s) / 2 / factor
-    decimals = _decimals_for(value_s / factor, half)
-    return f"{low_s / factor:,.{decimals}f} to {high_s / factor:,.{decimals}f}"
+    return _fitting_interval(value_s, low_s, high_s, _TIME_STEPS)
 
 
 def size(value_bytes: float) -> str:
@@ -195,16 +204,12 @@ def factor(value: float) -> str:
 
 def energy(value_j: float, low_j: float | None = None, high_j: float | None = None) -> str:
     """Write joules in the unit that fits, digits by the interval."""
-    factor, unit = _scaled(value_j, _JOULE_STEPS)
-    half = None if low_j is None or high_j is None else (high_j - low_j) / 2 / factor
-    return _with_unit(number(value_j / factor, half), unit)
+    return _fitting(value_j, low_j, high_j, _JOULE_STEPS)
 
 
 def energy_interval(value_j: float, low_j: float, high_j: float) -> str:
     """Write the interval of an energy in the unit of the value, without repeating the unit."""
-    factor, _ = _scaled(value_j, _JOULE_STEPS)
-    decimals = _decimals_for(value_j / factor, (high_j - low_j) / 2 / factor)
-    return f"{low_j / factor:,.{decimals}f} to {high_j / factor:,.{decimals}f}"
+    return _fitting_interval(value_j, low_j, high_j, _JOULE_STEPS)
 
 
 def power(value_w: float) -> str:
