@@ -227,8 +227,8 @@ def test_the_environment_is_the_same_here_and_there_but_for_the_packages(monkeyp
     monkeypatch.setenv("PYTHONPATH", "/mine")
     monkeypatch.setenv("LD_PRELOAD", "/mine.so")
     here = run.environment(run.here())
-    there = run.environment(run.Place("board", ("qemu",), (("PYTHONHOME", "/root/usr"),)))
-    assert {key: there[key] for key in there if key not in here} == {"PYTHONHOME": "/root/usr"}
+    there = run.environment(run.Place("board", ("qemu",), (("PYTHONHOME", "/board/usr"),)))
+    assert {key: there[key] for key in there if key not in here} == {"PYTHONHOME": "/board/usr"}
     assert "PYTHONPATH" not in here
     assert "LD_PRELOAD" not in here
     assert (here["PYTHONHASHSEED"], here["ORT_DISABLE_TELEMETRY"], here["OMP_NUM_THREADS"]) == ("0", "1", "1")

@@ -12,7 +12,7 @@ from edgekd.bench.guest_memory import WHOLE_SMAPS, guest_rss_bytes, resident_byt
 from edgekd.environment import EVIDENCE_VARIABLE
 
 OWN = """\
-00400000-00500000 r-xp 00000000 fe:00 11 /root/usr/bin/python3.11
+00400000-00500000 r-xp 00000000 fe:00 11 /board/usr/bin/python3.11
 00500000-00600000 rw-p 00000000 00:00 0
 5500000000-5500010000 rw-p 00000000 00:00 0 [stack]
 """
@@ -29,7 +29,7 @@ def smaps(*mappings):
 
 def test_the_emulator_and_its_translated_code_do_not_count():
     whole = smaps(
-        (0x400000, 0x500000, 0, "/root/usr/bin/python3.11", 100),
+        (0x400000, 0x500000, 0, "/board/usr/bin/python3.11", 100),
         (0x500000, 0x600000, 0, "", 20),
         (0x5500000000, 0x5500010000, 0, "", 3),
         (0x555555554000, 0x555555854000, 0, "/usr/bin/qemu-aarch64", 4000),
@@ -41,7 +41,7 @@ def test_the_emulator_and_its_translated_code_do_not_count():
 def test_addresses_that_the_emulator_moved_are_found_again():
     by = 0x10000000000
     whole = smaps(
-        (by + 0x400000, by + 0x500000, 0, "/root/usr/bin/python3.11", 100),
+        (by + 0x400000, by + 0x500000, 0, "/board/usr/bin/python3.11", 100),
         (by + 0x500000, by + 0x600000, 0, "", 20),
         (0x400000, 0x500000, 0, "/usr/bin/qemu-aarch64", 4000),
     )
