@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from functools import cache
 
-from edgekd.environment import NO_TELEMETRY
-
-LIMIT_S = 5.0
+from edgekd.bench.tools import run
 
 
 def parse_nvpmodel(text: str) -> str | None:
@@ -26,21 +22,3 @@ def power_mode() -> str | None:
     """Return the mode of this machine; None where there is no such thing, or this user may not ask."""
     program = shutil.which("nvpmodel")
     return None if program is None else parse_nvpmodel(run([program, "-q"]) or "")
-
-
-def run(command: list[str]) -> str | None:
-    """Return what a program prints; None when it is missing, fails, or takes longer than five seconds."""
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=LIMIT_S,
-            check=True,
-            env={**os.environ, **NO_TELEMETRY},
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

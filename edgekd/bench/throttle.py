@@ -10,16 +10,14 @@ Sources, whichever are there:
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekd.bench.sysfs import read_int, read_text
-from edgekd.environment import NO_TELEMETRY
+from edgekd.bench.tools import run
 from edgekd.processor import SINCE_BOOT
 
 if TYPE_CHECKING:
@@ -129,15 +127,4 @@ class ThrottleProbe:
 
 def run_vcgencmd(command: str, question: str) -> str | None:
     """Ask the firmware of a Raspberry Pi; None when it does not answer, or not to this user."""
-    try:
-        done = subprocess.run(
-            [command, question],
-            capture_output=True,
-            text=True,
-            timeout=VCGENCMD_LIMIT_S,
-            check=True,
-            env={**os.environ, **NO_TELEMETRY},
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+    return run([command, question], VCGENCMD_LIMIT_S)

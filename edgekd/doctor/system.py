@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekd.bench.power_mode import run
 from edgekd.bench.sysfs import read_int, read_text
+from edgekd.bench.tools import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

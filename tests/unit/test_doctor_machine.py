@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from edgekd.bench.cores import core_name
 from edgekd.bench.machine import core_names, cpu_model, fingerprint, meminfo, parse_processors
-from edgekd.bench.power_mode import parse_nvpmodel, run
+from edgekd.bench.power_mode import parse_nvpmodel
+from edgekd.bench.tools import run
 from edgekd.doctor import diagnose
 from edgekd.doctor.board import read_board
 from edgekd.doctor.emulator import emulated_by
