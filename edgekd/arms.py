@@ -60,9 +60,9 @@ class Arms:
             desks: one, or several for a student with a head for each task.
             labellers: who labels the texts of each desk.
         """
-        seeds = [config.seed + number for number in range(self.recipe.seeds)]
-        full = config.model_dump(mode="json", exclude={"seed"})
-        shape = config.model_dump(mode="json", exclude={"seed", *_TEACHING})
+        seeds = [config.seed + number for number in range(config.seeds or self.recipe.seeds)]
+        full = config.model_dump(mode="json", exclude={"seed", "seeds"})
+        shape = config.model_dump(mode="json", exclude={"seed", "seeds", *_TEACHING})
         start = {"data": [desk.data_hash for desk in desks], "max_length": self.recipe.teacher.max_length}
         labels = [labeller.key for labeller in labellers]
         lessons = _Lessons(config, desks, labellers)

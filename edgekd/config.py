@@ -267,7 +267,9 @@ class StudentConfig(StageConfig):
     control_epochs: int | None = Field(default=None, ge=1)
     """Of the control; as many steps as the student took, at most 30 epochs, if not given."""
     seed: int = 0
-    """Of the weights and the order of the texts; with `seeds` of the recipe the first one."""
+    """Of the weights and the order of the texts; with several `seeds` the first one."""
+    seeds: int | None = Field(default=None, ge=1, le=50)
+    """Train this student and its controls so many times; `seeds` of the recipe if not given."""
 
     @model_validator(mode="after")
     def _some_signal(self) -> StudentConfig:
