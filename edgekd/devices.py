@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -184,6 +185,9 @@ def shipped_folder() -> Path:
     return installed if installed.is_dir() else Path(__file__).parent.parent / "devices"
 
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same rules in C, ten times as fast, where it was built
+
+
 def load_profile_file(path: Path) -> DeviceProfile:
     """Read and validate one profile.
 
@@ -191,7 +195,7 @@ def load_profile_file(path: Path) -> DeviceProfile:
         ConfigError: naming the file and the dotted path of the wrong value.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"'{path}' is not valid YAML: {error}") from error
     try:
@@ -202,14 +206,19 @@ def load_profile_file(path: Path) -> DeviceProfile:
         raise ConfigError(f"Profile '{path}': {where}: {first['msg']}.") from error
 
 
+@cache
+def _shipped() -> tuple[DeviceProfile, ...]:
+    return tuple(load_profile_file(path) for path in sorted(shipped_folder().glob("*.yaml")))
+
+
 def load_profiles(extra: Path | None = None) -> dict[str, DeviceProfile]:
     """Return all profiles by name; those of ``extra`` (a file or a folder) win over shipped ones."""
-    files = sorted(shipped_folder().glob("*.yaml"))
+    own: list[Path] = []
     if extra is not None:
         if not extra.exists():
             raise ConfigError(f"--devices '{extra}' does not exist.", hint="Give a YAML file or a folder of them.")
-        files += sorted(extra.glob("*.yaml")) if extra.is_dir() else [extra]
-    profiles = (load_profile_file(path) for path in files)
+        own = sorted(extra.glob("*.yaml")) if extra.is_dir() else [extra]
+    profiles = [*_shipped(), *(load_profile_file(path) for path in own)]
     return {profile.name: profile for profile in profiles}
 
 
