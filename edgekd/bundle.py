@@ -19,6 +19,7 @@ from edgekd import filenames
 from edgekd.artifacts import hash_json, read_json, sha256_file, write_json_atomic
 from edgekd.errors import InvalidArtifact
 from edgekd.proof import Proof
+from edgekd.provenance import LineageStep, ParityFigures
 from edgekd.results import proof_of_control
 from edgekd.tasks import Calibration, Task, TaskKind
 
@@ -38,17 +39,6 @@ GRAPH_FILES = {
 TOKENIZER_FILE = "tokenizer.json"
 
 
-class LineageStep(BaseModel):
-    """One step from the teacher to this bundle, with the hash of what it produced."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    step: str  # "teacher", "labels", "student", "export", "quantize"
-    name: str
-    hash: str
-    details: dict[str, Any] = Field(default_factory=dict)
-
-
 class Metric(BaseModel):
     """A number with where it was measured."""
 
@@ -59,43 +49,6 @@ class Metric(BaseModel):
     count: int | None = None  # number of texts behind it
     split: str | None = None  # "validation", "test"
     evidence: str  # see edgekd.results.Evidence
-
-
-class Flip(BaseModel):
-    """A text that the graph answers differently."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    text: str  # cut where it is long
-    expected: str  # label, or labels, of the model
-    actual: str  # of the graph
-    max_abs_diff: float  # of its logits
-
-
-class Parity(BaseModel):
-    """How the exported graph compares with the model it came from: on validation texts, and on hostile ones."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    texts: int
-    max_abs_diff: float  # of a logit
-    mean_abs_diff: float
-    label_flips: int
-    kl: float | None = None  # mean Kullback-Leibler divergence of the graph's answers from the model's, nats
-    score_change: float | None = None  # of the main score, graph minus model; None without true labels
-    score_change_interval: tuple[float, float] | None = None  # 95 %, paired
-    recall_change: dict[str, float] = Field(default_factory=dict)  # by label, graph minus model
-    worst: list[Flip] = Field(default_factory=list)  # at most ten, the largest difference first
-    padding_max_abs_diff: float | None = None  # of a logit of the graph, the same text alone and padded in a batch
-    padding_flips: int = 0
-    hostile_texts: int = 0  # empty, one character, emoji, right to left, 10,000 characters, control characters...
-    hostile_max_abs_diff: float | None = None
-    hostile_flips: int = 0
-
-    @property
-    def figures(self) -> Parity:
-        """Without texts, which are somebody's data and do not travel with a bundle."""
-        return self.model_copy(update={"worst": []})
 
 
 class Manifest(BaseModel):
@@ -125,7 +78,7 @@ class Manifest(BaseModel):
     lineage: list[LineageStep] = Field(default_factory=list)
     recipe: dict[str, Any] = Field(default_factory=dict)
     metrics: list[Metric] = Field(default_factory=list)
-    parity: Parity | None = None
+    parity: ParityFigures | None = None
     proof: Proof | None = None  # of a student: what the teacher gained
     data_name: str = ""
     libraries: dict[str, str] = Field(default_factory=dict)
@@ -242,7 +195,12 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
 
 
 def _upgraded(raw: dict[str, Any]) -> dict[str, Any]:
-    """Make an older manifest one of the present schema; the test accuracy of schema 1 is that of the fp32 student."""
+    """Make an older manifest one of the present schema; the test accuracy of schema 1 is that of the fp32 student.
+
+    Manifests of schema 3 and before have an empty list of texts in ``parity``.
+    """
+    if isinstance(raw.get("parity"), dict):
+        raw = {**raw, "parity": {key: value for key, value in raw["parity"].items() if key != "worst"}}
     if raw["schema_version"] != 1:
         return {**raw, "schema_version": SCHEMA_VERSION}
     record = {key: value for key, value in raw.items() if not key.startswith("control_")}

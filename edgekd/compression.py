@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgekd.artifacts import hash_json, publish_folder, read_json, write_json_atomic
-from edgekd.bundle import TOKENIZER_FILE, LineageStep
+from edgekd.bundle import TOKENIZER_FILE
+from edgekd.provenance import LineageStep
 from edgekd.refusals import raise_remembered, remembered
 from edgekd.runfolder import COMPRESS_FILE, WEIGHTS_FILE, file_hash, is_done
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgekd.artifacts import hash_json, sha256_file
-from edgekd.bundle import GRAPH_FILES, TOKENIZER_FILE, LineageStep, Manifest
+from edgekd.bundle import GRAPH_FILES, TOKENIZER_FILE, Manifest
 from edgekd.export.facts import facts_of
+from edgekd.provenance import LineageStep
 from edgekd.publish import library_versions, stored_metrics
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgekd.bundle import Parity
     from edgekd.config import ExportConfig
     from edgekd.devices import DeviceProfile
     from edgekd.export.formats import Format
     from edgekd.export_material import ExportMaterial
+    from edgekd.provenance import Parity
 
 
 def bundle_key(one: Format, material: ExportMaterial, config: ExportConfig, profile: DeviceProfile) -> str:

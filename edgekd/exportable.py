@@ -12,8 +12,8 @@ from edgekd.tasks import Calibration, Task, TaskKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from edgekd.bundle import LineageStep
     from edgekd.export.answers import Logits
+    from edgekd.provenance import LineageStep
 
     Rows = Sequence[Sequence[int]]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgekd.bundle import LineageStep
     from edgekd.proof import Proof
+    from edgekd.provenance import LineageStep
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edgekd.bundle import Bundle, Parity
+    from edgekd.bundle import Bundle
     from edgekd.config import DataConfig, ExportConfig
     from edgekd.devices import DeviceProfile
     from edgekd.export.formats import Format
     from edgekd.progress import Progress
+    from edgekd.provenance import Parity
     from edgekd.tasks import TaskKind
 
 

@@ -10,10 +10,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from edgekd.artifacts import STAGE_FILE, hash_json, publish_folder, read_json, write_json_atomic
-from edgekd.bundle import GRAPH_FILES, MODEL_FILE, TOKENIZER_FILE, LineageStep, Parity, graph_in
+from edgekd.bundle import GRAPH_FILES, MODEL_FILE, TOKENIZER_FILE, graph_in
 from edgekd.devices import int8_for
 from edgekd.errors import InvalidArtifact, MissingExtra, NotApplicable
 from edgekd.labelling import read_calibration
+from edgekd.provenance import LineageStep, Parity
 from edgekd.refusals import raise_remembered, remembered
 from edgekd.runfolder import is_done, recorded
 from edgekd.runtime.tokenization import pad_id

@@ -12,7 +12,9 @@ from edgekd.analysis.decide import confirm
 from edgekd.artifacts import folder_lock
 from edgekd.bench.variants import variant_from_bundle, variant_from_teacher
 from edgekd.decisions import Decision, save_decisions
+from edgekd.report.commands import run_command
 from edgekd.report.model import build_report
+from edgekd.report.texts import texts_of
 from edgekd.report.write import write_report
 from edgekd.sessions import measure_once
 
@@ -59,13 +61,13 @@ def measure_and_report(
             save_decisions(of_target, folder.results(profile.name))
             results += measured
             decisions += of_target
-        command = f"edgekd run {folder.recipe} --out {folder.root}"
         report = build_report(
             results,
             decisions=decisions,
             title=f"edgekd: {recipe.name}",
-            run={"commands": [command]},
-            host_targets={profile.name for profile in profiles if profile.is_this_machine},
+            run={"commands": [run_command(folder.root)]},
+            profiles={profile.name: profile for profile in profiles},
+            texts=texts_of(outcome.data.test),
         )
         written = write_report(report, folder.report)
     for reason in written.skipped:

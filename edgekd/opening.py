@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekd.artifacts import read_json, sha256_file
-from edgekd.bundle import MODEL_FILE, TOKENIZER_FILE, LineageStep, is_bundle, load_bundle
+from edgekd.bundle import MODEL_FILE, TOKENIZER_FILE, is_bundle, load_bundle
 from edgekd.errors import ConfigError, InvalidArtifact, NotApplicable
 from edgekd.export.answers import graph_logits, open_graph
 from edgekd.export.facts import facts_of
@@ -21,6 +21,7 @@ from edgekd.export.shapes import check_lengths, fix_shapes
 from edgekd.exportable import FUSED, PORTABLE, Exportable, Shape, model_name, task_of
 from edgekd.graphs import encode_texts
 from edgekd.labelling import read_calibration
+from edgekd.provenance import LineageStep
 from edgekd.publish_config import CONFIG_FILE, TOKENIZER_CONFIG_FILE
 from edgekd.runfolder import COMPRESS_FILE, METRICS_FILE, TRAIN_FILE, WEIGHTS_FILE
 from edgekd.runtime.tokenization import pad_id

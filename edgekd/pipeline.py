@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edgekd.arms import Arms, TrainedStudent, make_lessons
 from edgekd.artifacts import folder_lock, read_json, write_text_atomic
-from edgekd.bundle import TOKENIZER_FILE, LineageStep
+from edgekd.bundle import TOKENIZER_FILE
 from edgekd.compression import Compressor
 from edgekd.config import StudentConfig
 from edgekd.decisions import Decision, save_decisions
@@ -23,6 +23,7 @@ from edgekd.feasible import check_students
 from edgekd.graphs import Graphs
 from edgekd.labelling import Classifier, Labeller
 from edgekd.ladder import Ladder, ladder_of
+from edgekd.provenance import LineageStep
 from edgekd.recipe import dump_recipe
 from edgekd.runfolder import METRICS_FILE, WEIGHTS_FILE, RunFolder, file_hash
 

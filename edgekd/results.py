@@ -7,6 +7,7 @@ Schema history:
     1: single-label; a student's control is its accuracy and its number of right answers.
     2: three tasks; logits of the variant and of the teacher; calibration; ``proof`` instead of the control's numbers.
     3: several processes a variant; cost of the harness; the machine over time; scenarios, counts, energy, estimates.
+    4: steps of the lineage with hashes and details instead of a line each; figures of parity; settings.
 
 All are read; an older file becomes a record of the present schema.
 """
@@ -40,13 +41,14 @@ from edgekd.measurements import (
     SustainedSlice,
 )
 from edgekd.proof import Proof
+from edgekd.provenance import LineageStep, ParityFigures, step_of_words
 from edgekd.tasks import Calibration, Task, TaskKind
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCHEMA_VERSION = 3
-READABLE = (1, 2, 3)
+SCHEMA_VERSION = 4
+READABLE = (1, 2, 3, 4)
 RESULT_SUFFIX = ".result.json"
 
 
@@ -206,6 +208,7 @@ class BenchResult(Record):
     board: str | None = None  # address of the board that was asked to measure; None: this machine, or an emulator
     threads: int
     affinity: list[int] = Field(default_factory=list)
+    settings: dict[str, Any] = Field(default_factory=dict)  # of the measurement, where they are not the defaults
     data_name: str
     data_hash: str  # hash of the evaluation texts and labels
     artifact: str  # path as given
@@ -233,7 +236,8 @@ class BenchResult(Record):
     quality: Quality
     machine: Machine
     proof: Proof | None = None  # of a student: what the teacher gained
-    lineage: list[str] = Field(default_factory=list)
+    lineage: list[LineageStep] = Field(default_factory=list)
+    parity: ParityFigures | None = None  # of the graph against the model it was made of, as its bundle says
     notes: list[str] = Field(default_factory=list)
 
 
@@ -248,13 +252,32 @@ def load_result(path: Path) -> BenchResult:
     Raises:
         InvalidArtifact: when it is missing, not JSON, of an unknown schema version or damaged.
     """
-    raw = read_json(path)
+    return parse_result(read_json(path), path)
+
+
+def parse_result(raw: Any, path: Path) -> BenchResult:
+    """Turn a stored record of this schema or an older one into a result.
+
+    Args:
+        raw: what the JSON holds.
+        path: of the file it was found in, for messages.
+
+    Raises:
+        InvalidArtifact: when it is of an unknown schema version or damaged.
+    """
     version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if version not in READABLE:
+    if type(version) is int and version > SCHEMA_VERSION:
+        by = raw.get("edgekd_version")
+        raise InvalidArtifact(
+            f"'{path}' is a result of schema {version}{f', written by edgekd {by}' if isinstance(by, str) else ''}; "
+            f"this edgekd reads schemas up to {SCHEMA_VERSION}.",
+            hint="Update edgekd (pip install --upgrade edgekd), or measure again with this one: 'edgekd bench'.",
+        )
+    if type(version) is not int or version not in READABLE:
         raise InvalidArtifact(
             f"'{path}' is not a result file of schema {', '.join(map(str, READABLE[:-1]))} or {READABLE[-1]} "
-            f"(found: {version}).",
-            hint="Measure again with 'edgekd bench', or update edgekd if the file is newer than it.",
+            f"(found: {version!r:.40}).",
+            hint="Results are written by 'edgekd bench --out DIR', as VARIANT.result.json.",
         )
     try:
         return BenchResult.model_validate(_upgraded(raw))
@@ -266,6 +289,9 @@ def load_result(path: Path) -> BenchResult:
 
 def _upgraded(raw: dict[str, Any]) -> dict[str, Any]:
     """Turn a record of an older schema into one of the present; schema 3 only adds to schema 2."""
+    lineage = raw.get("lineage")
+    if raw["schema_version"] != SCHEMA_VERSION and isinstance(lineage, list):
+        raw = {**raw, "lineage": [step_of_words(step) if isinstance(step, str) else step for step in lineage]}
     if raw["schema_version"] != 1:
         return {**raw, "schema_version": SCHEMA_VERSION}
     record = {key: value for key, value in raw.items() if not key.startswith("control_")}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from edgekd.artifacts import hash_json, read_json, write_json_atomic
 from edgekd.bench.machine import describe_machine
 from edgekd.bench.runner import run_bench
-from edgekd.results import RESULT_SUFFIX, BenchResult, load_result
+from edgekd.results import RESULT_SUFFIX, BenchResult, load_result, save_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,7 @@ def measure_once(
     )
     stored = _stored(out, key)
     if stored is not None:
+        stored = [_with_origin(result, variant, out) for result, variant in zip(stored, variants, strict=True)]
         others = f" and {len(variants) - 1} more" if len(variants) > 1 else ""
         progress.say(f"Measurements of {variants[0].name}{others}: unchanged, reused")
         return stored
@@ -62,6 +63,16 @@ def measure_once(
     )
     write_json_atomic(out / SESSION_FILE, {"key": key, "variants": [result.variant for result in results]})
     return results
+
+
+def _with_origin(result: BenchResult, variant: Variant, out: Path) -> BenchResult:
+    """Give a result of an older schema, measured on the same bundle, what its manifest knows of its making."""
+    lineage = list(variant.lineage)
+    if (result.lineage, result.parity) == (lineage, variant.parity) or result.variant != variant.name:
+        return result
+    complete = result.model_copy(update={"lineage": lineage, "parity": variant.parity})
+    save_result(complete, out / f"{result.variant}{RESULT_SUFFIX}")
+    return complete
 
 
 def _stored(folder: Path, key: str) -> list[BenchResult] | None:

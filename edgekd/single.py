@@ -19,7 +19,7 @@ from edgekd.artifacts import (
     write_json_atomic,
 )
 from edgekd.bench.machine import describe_machine
-from edgekd.bundle import MANIFEST_FILE, TOKENIZER_FILE, LineageStep, graph_in, is_bundle, load_bundle, write_manifest
+from edgekd.bundle import MANIFEST_FILE, TOKENIZER_FILE, graph_in, is_bundle, load_bundle, write_manifest
 from edgekd.compression import Compressor
 from edgekd.config import StudentConfig
 from edgekd.data.prepare import prepare
@@ -31,6 +31,7 @@ from edgekd.export.facts import graph_facts
 from edgekd.exported import ExportedModel
 from edgekd.graphs import Graphs, encode_texts, read_parity
 from edgekd.judging import measure_and_judge
+from edgekd.provenance import LineageStep
 from edgekd.publish import write_bundle
 from edgekd.publish_config import write_configs
 from edgekd.runfolder import COMPRESS_FILE, RunFolder
@@ -41,7 +42,7 @@ from edgekd.workplace import require_source, work_folder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgekd.bundle import Bundle, Parity
+    from edgekd.bundle import Bundle
     from edgekd.compress.graph_steps import GraphWorkshop
     from edgekd.compress.sensitivity import Sensitivity
     from edgekd.config import Recipe
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from edgekd.decisions import Decision
     from edgekd.devices import DeviceProfile
     from edgekd.progress import Progress
+    from edgekd.provenance import Parity
     from edgekd.steps import Rung
 
 # Before a step takes its share of it. A trained transformer forgets at rates that a small student needs.

@@ -71,6 +71,7 @@ class Conditions:
     sampler: Sampler = field(default_factory=Sampler)
     harness: Harness | None = None
     notes: list[str] = field(default_factory=list)  # about how long was measured
+    settings: dict[str, Any] = field(default_factory=dict)  # those of the user's that are not the defaults
 
 
 def make_results(
@@ -94,6 +95,7 @@ def make_results(
             target=conditions.profile.name,
             threads=conditions.threads,
             affinity=m.loaded["affinity"],
+            settings=conditions.settings,
             data_name=data_name,
             data_hash=texts.hash(),
             artifact=str(m.variant.path),
@@ -111,6 +113,7 @@ def make_results(
             machine_over_time=conditions.sampler.moments,
             proof=m.variant.proof,
             lineage=list(m.variant.lineage),
+            parity=m.variant.parity,
             notes=_notes(m, conditions),
             **m.extra,
         )

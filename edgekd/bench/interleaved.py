@@ -79,7 +79,13 @@ class Interleaved:
         self.processes = config.processes if place.has_time else 1
         self.stopping = Stopping(config, plan.passes, clock)
         self.conditions = Conditions(
-            profile, self.threads, place.machine or describe_machine(), plan.warm_up_note, place, Sampler(self.affinity)
+            profile,
+            self.threads,
+            place.machine or describe_machine(),
+            plan.warm_up_note,
+            place,
+            Sampler(self.affinity),
+            settings=config.model_dump(mode="json", exclude_defaults=True),
         )
 
     @property

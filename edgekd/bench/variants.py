@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgekd.artifacts import hash_json, read_json, sha256_file
 from edgekd.bundle import is_bundle, load_bundle
 from edgekd.errors import ConfigError, InvalidArtifact
+from edgekd.provenance import LineageStep
 from edgekd.results import Role
 from edgekd.runfolder import METRICS_FILE
 from edgekd.tasks import Calibration, Task, TaskKind
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from edgekd.bundle import Bundle
     from edgekd.proof import Proof
+    from edgekd.provenance import ParityFigures
 
 DEFAULT_MAX_LENGTH = 512
 TORCH = "torch"
@@ -52,7 +54,8 @@ class Variant:
     parameters: int | None = None
     calibration: Calibration = field(default_factory=Calibration)
     proof: Proof | None = None
-    lineage: tuple[str, ...] = ()
+    lineage: tuple[LineageStep, ...] = ()
+    parity: ParityFigures | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -115,7 +118,8 @@ def variant_of(bundle: Bundle, path: Path, *, role: Role | None = None) -> Varia
         parameters=manifest.parameters,
         calibration=manifest.calibration,
         proof=manifest.proof,
-        lineage=tuple(f"{step.step}:{step.name}@{step.hash[:12]}" for step in manifest.lineage),
+        lineage=tuple(manifest.lineage),
+        parity=manifest.parity,
     )
 
 
@@ -158,7 +162,7 @@ def variant_from_teacher(folder: Path, *, max_length: int | None = None, name: s
         size_bytes=sum(path.stat().st_size for path in files),
         parameters=sum(_count_parameters(path) for path in weights),
         calibration=_calibration(folder),
-        lineage=(f"teacher:{folder.name}@{digest[:12]}",),
+        lineage=(LineageStep(step="teacher", name=folder.name, hash=digest),),
     )
 
 

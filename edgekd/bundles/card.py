@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.bundles.card_front import UNKNOWN, front_matter, licences
 from edgekd.bundles.card_numbers import scores, speed
 from edgekd.bundles.info import details_text, file_bytes, lengths_text, operators_text
 from edgekd.bundles.marks import bullets, code, safe, table
 from edgekd.bundles.runner import PACKAGES
-from edgekd.report import units
 from edgekd.results import Evidence
 from edgekd.tasks import TaskKind
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.analysis.stats import summarize
 from edgekd.bundles.info import metric_text, parity_lines, proof_words
 from edgekd.bundles.marks import bullets, safe, table
-from edgekd.report import units
 from edgekd.report.cells import score_interval, score_text
 from edgekd.report.evidence import LEGEND
 from edgekd.results import Evidence

@@ -12,7 +12,8 @@ from edgekd.bundles.info import file_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from edgekd.bundle import Bundle, LineageStep, Manifest
+    from edgekd.bundle import Bundle, Manifest
+    from edgekd.provenance import LineageStep
 
 # Compared in a way of their own below; the rest of the manifest is compared key by key.
 _APART = {"schema_version", "operators", "libraries", "lineage", "recipe", "metrics", "parity", "proof", "files"}

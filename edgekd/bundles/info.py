@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgekd import units
 from edgekd.bundle import MANIFEST_FILE
-from edgekd.report import units
 from edgekd.report.cells import change_interval, change_text, score_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgekd.bundle import Bundle, Manifest, Metric, Parity
+    from edgekd.bundle import Bundle, Manifest, Metric
     from edgekd.proof import Proof
+    from edgekd.provenance import ParityFigures
 
 HASH_DIGITS = 12  # shown of a hash
 ERRORS = {"rmse", "mae"}  # scores in the units of the data
@@ -101,7 +102,7 @@ def proof_words(proof: Proof) -> str:
     return f"{first} with the teacher, {second} without it; no interval was recorded."
 
 
-def parity_lines(parity: Parity, metric: str) -> list[tuple[str, str]]:
+def parity_lines(parity: ParityFigures, metric: str) -> list[tuple[str, str]]:
     """Return what a parity check found, without the texts; ``metric`` is the score that decides in the task."""
     lines = [
         ("texts", f"{parity.texts:,} validation texts"),

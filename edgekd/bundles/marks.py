@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgekd.report.markdown import escape
+from edgekd.report.marks import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edgekd.cli.common import stdout_console
 
 if TYPE_CHECKING:
-    from edgekd.bundle import Parity
+    from edgekd.provenance import Parity
 
 _CHARACTERS = 72
 

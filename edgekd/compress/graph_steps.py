@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from edgekd.bundle import Parity
     from edgekd.config import ExportConfig
     from edgekd.data.types import Examples, Target
     from edgekd.devices import Int8
     from edgekd.export.parity import Answers
     from edgekd.progress import Progress
+    from edgekd.provenance import Parity
     from edgekd.tasks import Calibration, Task
 
 Record = dict[str, Any]

@@ -22,8 +22,8 @@ from edgekd.tasks import TaskKind
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgekd.bundle import Parity
     from edgekd.config import ExportConfig
+    from edgekd.provenance import Parity
     from edgekd.tasks import Task
 
 __all__ = [

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekd.artifacts import publish_folder, read_json, sha256_file
-from edgekd.bundle import GRAPH_FILES, MANIFEST_FILE, Bundle, LineageStep, load_bundle, write_manifest
+from edgekd.bundle import GRAPH_FILES, MANIFEST_FILE, Bundle, load_bundle, write_manifest
 from edgekd.errors import NotApplicable
 from edgekd.export import text_onnx, text_openvino
 from edgekd.export.characters import character_table
@@ -23,6 +23,7 @@ from edgekd.export.formats import TEXT_RUNTIMES
 from edgekd.export.hostile import hostile_texts, random_texts
 from edgekd.export.text_check import require_same_ids
 from edgekd.export.wordpiece import read_wordpiece
+from edgekd.provenance import LineageStep
 from edgekd.runtime import session_for
 from edgekd.runtime.text_graph_session import TEXT_INPUT, OnnxTextSession, OpenVinoTextSession
 from edgekd.runtime.tokenization import open_tokenizer, pad_id

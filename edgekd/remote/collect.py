@@ -50,7 +50,14 @@ def accept(content: bytes, variant: Variant, prepared: Prepared, board: str) -> 
             )
     if result.evidence not in FROM_BOARDS:
         raise InvalidArtifact(f"{board}: the result of '{variant.name}' was not measured on the board.")
-    return result.model_copy(update={"artifact": str(variant.path), "data_name": prepared.data_name, "board": board})
+    known_here = {
+        "artifact": str(variant.path),
+        "data_name": prepared.data_name,
+        "board": board,
+        "lineage": list(variant.lineage),
+        "parity": variant.parity,
+    }
+    return result.model_copy(update=known_here)
 
 
 def keep(results: list[BenchResult], prepared: Prepared, out: Path, *, complete: bool) -> None:

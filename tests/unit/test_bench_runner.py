@@ -16,6 +16,7 @@ from edgekd.data.types import Examples
 from edgekd.devices import find_profile
 from edgekd.errors import Busy, ConfigError, DataError, InvalidArtifact
 from edgekd.proof import Proof
+from edgekd.provenance import LineageStep, ParityFigures
 from edgekd.results import Evidence, Role, load_result
 from edgekd.runtime import OnnxSession
 from edgekd.tasks import Calibration, TaskKind
@@ -162,12 +163,16 @@ def test_a_graph_with_other_outputs_than_labels_is_refused(tmp_path):
         measure([variant_from_bundle(tmp_path)])
 
 
-def test_the_proof_of_a_bundle_travels_with_its_result(tmp_path):
+def test_what_a_bundle_says_of_itself_travels_with_its_result(tmp_path):
     proof = Proof(metric="accuracy", count=9, seeds=[0], student=[0.9], control=[0.8])
-    make_bundle(tmp_path, proof=proof, calibration=Calibration(1.5))
+    bundle = make_bundle(tmp_path, proof=proof, calibration=Calibration(1.5))
+    parity = ParityFigures(texts=9, max_abs_diff=0.1, mean_abs_diff=0.01, label_flips=1)
+    lineage = [LineageStep(step="student", name="bag", hash="a" * 64, details={"texts": 9})]
+    write_manifest(tmp_path, bundle.manifest.model_copy(update={"lineage": lineage, "parity": parity}))
     [result] = measure([variant_from_bundle(tmp_path)])
-    assert result.proof == proof
+    assert (result.proof, result.lineage, result.parity) == (proof, lineage, parity)
     assert result.quality.calibration == Calibration(1.5)
+    assert result.settings == {"processes": 1, "warm_up_calls": 5}
 
 
 def test_a_variant_that_cannot_be_loaded_is_named(tmp_path):

@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from edgekd.bundle import LineageStep, Metric, Parity, load_bundle, write_manifest
+from edgekd.bundle import Metric, load_bundle, write_manifest
 from edgekd.bundles.card import model_card
 from edgekd.bundles.checks import State, check_bundle, is_sound
 from edgekd.bundles.diff import Change, FileChange, ScorePair, as_json, compare_bundles
@@ -15,6 +15,7 @@ from edgekd.bundles.info import describe, lengths_text
 from edgekd.bundles.pack import opened, pack_bundle, unpack_bundle
 from edgekd.errors import ConfigError, InvalidArtifact
 from edgekd.proof import Proof
+from edgekd.provenance import LineageStep, Parity
 from edgekd.tasks import Calibration, TaskKind
 from tests.bundles import make_bundle
 

@@ -15,6 +15,7 @@ from edgekd.data.types import Examples
 from edgekd.devices import find_profile
 from edgekd.errors import ConfigError, InvalidArtifact
 from edgekd.progress import Silent
+from edgekd.provenance import LineageStep
 from edgekd.remote.address import Address
 from edgekd.remote.board import BoardOptions
 from edgekd.remote.collect import accept, collected, keep
@@ -82,6 +83,7 @@ class Sent:
 class Made:
     def __init__(self, result, path):
         self.name, self.artifact_hash, self.path = result.variant, result.artifact_hash, path
+        self.lineage, self.parity = (LineageStep(step="student", name="cnn", hash="abc"),), None
 
 
 @pytest.fixture
@@ -92,7 +94,8 @@ def result():
 def test_a_result_of_the_board_gets_the_names_of_this_machine(result, tmp_path):
     sent = Sent(result, tmp_path / "student")
     taken = accept(result.model_dump_json().encode(), sent.variants[0], sent, "ssh://pi5")
-    changed = {"artifact": str(tmp_path / "student"), "data_name": "test.csv", "board": "ssh://pi5"}
+    lineage = list(sent.variants[0].lineage)
+    changed = {"artifact": str(tmp_path / "student"), "data_name": "test.csv", "board": "ssh://pi5", "lineage": lineage}
     assert taken == result.model_copy(update=changed)
 
 

@@ -17,11 +17,13 @@ from pydantic import BaseModel, ValidationError
 from edgekd.analysis.stats import summarize
 from edgekd.errors import InvalidArtifact
 from edgekd.proof import Gain, Proof
+from edgekd.provenance import Flip, LineageStep, Parity, step_of_words
 from edgekd.results import BenchResult, Quality, Samples, load_result, proof_of_control, save_result
 from edgekd.tasks import Calibration, TaskKind
 from tests.results import make_result
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "schema-1.result.json"
+GOLDEN_3 = GOLDEN.with_name("schema-3.result.json")
 PROOF = Proof(
     metric="accuracy", count=9, seeds=[1, 2], student=[0.9, 0.8], total=Gain(value=0.1, low=0.0, high=0.2), words="w"
 )
@@ -29,7 +31,7 @@ PROOF = Proof(
 
 def test_a_file_of_the_first_schema_is_read():
     result = load_result(GOLDEN)
-    assert (result.schema_version, result.variant, result.quality.task) == (3, "cnn-fp32", TaskKind.SINGLE_LABEL)
+    assert (result.schema_version, result.variant, result.quality.task) == (4, "cnn-fp32", TaskKind.SINGLE_LABEL)
     assert result.quality.calibration == Calibration()
     assert (result.quality.logits, result.quality.teacher_logits) == (None, None)
     assert len(result.samples.total_s) == 12
@@ -45,7 +47,7 @@ def test_an_old_file_becomes_one_of_this_schema(tmp_path):
     old = load_result(GOLDEN)
     save_result(old, tmp_path / "new.result.json")
     raw = json.loads((tmp_path / "new.result.json").read_text(encoding="utf-8"))
-    assert raw["schema_version"] == 3
+    assert raw["schema_version"] == 4
     assert "control_accuracy" not in raw
     assert load_result(tmp_path / "new.result.json") == old
 
@@ -61,13 +63,63 @@ def test_what_the_first_schema_knew_of_a_control(control, correct, count):
         assert (proof.student, proof.control, proof.count, proof.total) == ([0.9], [control], count, None)
 
 
-@pytest.mark.parametrize("version", [0, 4, "1", None])
+def test_a_file_of_the_third_schema_is_read_and_its_lineage_becomes_steps():
+    result = load_result(GOLDEN_3)
+    assert (result.schema_version, result.parity) == (4, None)
+    assert [(step.step, step.name, step.hash) for step in result.lineage] == [
+        ("teacher", "./teacher", "69b317a21dbc"),
+        ("labels", "teacher labels", "acaf97733072"),
+        ("student", "cnn", "b9759cbccc15"),
+        ("graph", "cnn-int8", "6bbbbf14b121"),
+    ]
+    assert all(step.details == {} for step in result.lineage)
+    assert (result.counts[0].instructions, result.energy[0].joules) == ([1000000, 1000100], 1.25)
+    assert result.quality.calibration == Calibration(1.25)
+
+
+@pytest.mark.parametrize(
+    ("words", "step"),
+    [
+        ("student:cnn@abc", ("student", "cnn", "abc")),
+        ("model:org/name@v1:x@abc", ("model", "org/name@v1:x", "abc")),
+        ("student:cnn", ("student", "cnn", "")),
+        ("by hand", ("by hand", "", "")),
+    ],
+)
+def test_a_line_of_an_old_lineage_becomes_a_step(words, step):
+    assert step_of_words(words) == LineageStep(step=step[0], name=step[1], hash=step[2])
+
+
+@pytest.mark.parametrize("version", [0, "1", "4", None, True])
 def test_an_unknown_schema_says_which_are_known(tmp_path, version):
     path = tmp_path / "x.result.json"
     path.write_text(json.dumps({"schema_version": version}), encoding="utf-8")
-    with pytest.raises(InvalidArtifact, match="is not a result file of schema 1, 2 or 3") as caught:
+    with pytest.raises(InvalidArtifact, match="is not a result file of schema 1, 2, 3 or 4"):
         load_result(path)
-    assert "update edgekd" in caught.value.hint
+
+
+def test_a_newer_schema_says_to_update(tmp_path):
+    path = tmp_path / "x.result.json"
+    path.write_text(json.dumps({"schema_version": 5, "edgekd_version": "9"}), encoding="utf-8")
+    with pytest.raises(InvalidArtifact, match="schema 5, written by edgekd 9; this edgekd reads schemas up to 4") as e:
+        load_result(path)
+    assert e.value.hint.startswith("Update edgekd")
+
+
+def test_a_result_holds_no_text_of_a_parity_check(tmp_path):
+    flip = Flip(text="a private text", expected="a", actual="b", max_abs_diff=0.1)
+    parity = Parity(texts=9, max_abs_diff=0.1, mean_abs_diff=0.01, label_flips=1, worst=[flip])
+    result = make_result(
+        parity=parity.figures, lineage=[LineageStep(step="student", name="cnn", hash="a", details={"n": 1})]
+    )
+    save_result(result, tmp_path / "x.result.json")
+    assert "private" not in (tmp_path / "x.result.json").read_text(encoding="utf-8")
+    assert load_result(tmp_path / "x.result.json") == result
+    raw = json.loads((tmp_path / "x.result.json").read_text(encoding="utf-8"))
+    raw["parity"]["worst"] = [flip.model_dump()]
+    (tmp_path / "x.result.json").write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(InvalidArtifact, match=r"is damaged: parity\.worst"):
+        load_result(tmp_path / "x.result.json")
 
 
 def test_a_damaged_old_file_names_the_field(tmp_path):
@@ -198,6 +250,7 @@ def test_a_multi_label_result_is_scored_at_its_thresholds():
     assert [(row.label, row.support) for row in summary.per_class] == [("a", 2), ("b", 2)]
 
 
+@pytest.mark.timing
 def test_twenty_results_of_a_real_size_open_in_under_a_second(tmp_path):
     calls, texts = 5463, 1821  # three passes over the test texts of SST-2
     rng = np.random.default_rng(0)

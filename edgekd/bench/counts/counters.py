@@ -92,7 +92,7 @@ class PluginCounter:
             log = Path(folder) / "log"
             emulator = counting_command(self._qemu, self._plugin, log)
             counting = replace(with_fixed_names(at), python=(*emulator, *at.python[1:]))
-            with _loaded(variant, counting) as child:
+            with loaded(variant, counting) as child:
                 read = 0
 
                 def ask(request: dict[str, Any]) -> tuple[dict[str, Any], list[Region]]:
@@ -131,7 +131,7 @@ class CallgrindCounter:
         """Start a process under valgrind."""
         with tempfile.TemporaryDirectory(prefix="edgekd-counts-") as folder:
             python = (*callgrind_command(self._valgrind, Path(folder)), *HERE.python)
-            with _loaded(variant, replace(HERE, python=python, environment=self._variables)) as child:
+            with loaded(variant, replace(HERE, python=python, environment=self._variables)) as child:
 
                 def ask(request: dict[str, Any]) -> tuple[dict[str, Any], list[Region]]:
                     reply = child.ask(request, LIMIT_S)
@@ -177,7 +177,7 @@ class PerfCounter:
 
 
 @contextmanager
-def _loaded(variant: Variant, place: Place) -> Iterator[Child]:
+def loaded(variant: Variant, place: Place) -> Iterator[Child]:
     """Start a measuring process with one thread and load the variant."""
     with Child(variant.name, THREADS, place=place) as child:
         child.ask({"do": "load", "variant": variant.worker_spec(), "threads": THREADS, "affinity": []}, LIMIT_S)

@@ -67,24 +67,33 @@ class CountsPhase:
         found: list[Counts] = []
         with self.counter.opened(m.variant, child) as ask:
             for done, text in enumerate(texts, start=1):
-                found.append(self._count_text(ask, text, WARM_UP_CALLS if found else FIRST_WARM_UP_CALLS))
+                found.append(count_text(self.counter, ask, text, first=not found))
                 context.progress.update(done, f"{found[-1].tokens} tokens")
         return found
 
-    def _count_text(self, ask: Ask, text: str, warm_up: int) -> Counts:
-        """Count a text once, and then as often as its size allows."""
-        request = {"do": "edgekd.bench.counts.steps:count", "tool": self.counter.tool, "text": text}
-        reply, regions = ask({**request, "warm_up": warm_up, "repetitions": 1})
-        more = (MANY if count_of_text(regions).infer[0] < SMALL else FEW) - 1
-        _, others = ask({**request, "warm_up": 0, "repetitions": more})
-        counted = count_of_text([*regions, *others])
-        return Counts(
-            tool=self.counter.tool,
-            core=self.counter.core,
-            evidence=self.counter.evidence,
-            tokens=reply["tokens"],
-            instructions=counted.infer,
-            tokenize=counted.tokenize,
-            classes=counted.classes,
-            libraries=reply["libraries"],
-        )
+
+def count_text(counter: Counter, ask: Ask, text: str, *, first: bool) -> Counts:
+    """Count a text once, and then as often as its size allows.
+
+    Args:
+        counter: that opened the process.
+        ask: of that process.
+        text: what is counted.
+        first: of its process, which then needs more calls before it.
+    """
+    request = {"do": "edgekd.bench.counts.steps:count", "tool": counter.tool, "text": text}
+    warm_up = FIRST_WARM_UP_CALLS if first else WARM_UP_CALLS
+    reply, regions = ask({**request, "warm_up": warm_up, "repetitions": 1})
+    more = (MANY if count_of_text(regions).infer[0] < SMALL else FEW) - 1
+    _, others = ask({**request, "warm_up": 0, "repetitions": more})
+    counted = count_of_text([*regions, *others])
+    return Counts(
+        tool=counter.tool,
+        core=counter.core,
+        evidence=counter.evidence,
+        tokens=reply["tokens"],
+        instructions=counted.infer,
+        tokenize=counted.tokenize,
+        classes=counted.classes,
+        libraries=reply["libraries"],
+    )
