@@ -31,8 +31,3 @@ class Finding:
     measured: str
     wanted: str
     advice: str
-
-
-def percent(share: float) -> str:
-    """Write a share with two significant digits."""
-    return f"{float(f'{100 * share:.2g}'):g} %"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.proof import Helped
 
 if TYPE_CHECKING:
@@ -34,34 +35,23 @@ def _verdict(proof: Proof) -> str:
         Helped.NO: "Distillation hurt",
         Helped.UNSURE: "Cannot tell whether distillation helped",
     }[proof.verdict]
-    value, low, high = signed(proof.metric, gain)
-    kind = "points of " if proof.metric in POINTS else "of "
+    value, interval = _numbers(proof.metric, gain, "points")
     versus = "over" if gain.value > 0 else "against"
     zero = ", which contains 0" if proof.verdict is Helped.UNSURE else ""
     seeds = f"{len(proof.seeds)} seed{'s' if len(proof.seeds) != 1 else ''}"
     texts = f"{proof.count:,} text{'s' if proof.count != 1 else ''}"
     return (
-        f"{start}: {value} {kind}{METRIC_NAMES[proof.metric]} {versus} {SAME} "
-        f"(95 % interval {low} to {high}{zero}; {seeds}, {texts})."
+        f"{start}: {value} of {METRIC_NAMES[proof.metric]} {versus} {SAME} "
+        f"(95 % interval {interval}{zero}; {seeds}, {texts})."
     )
 
 
 def _part(metric: str, gain: Gain) -> str:
-    value, low, high = signed(metric, gain)
-    if gain.low <= 0 <= gain.high:
-        return f"{value} (cannot tell from 0)"
-    return f"{value} ({low} to {high})"
+    value, interval = _numbers(metric, gain)
+    return f"{value} ({'cannot tell from 0' if gain.low <= 0 <= gain.high else interval})"
 
 
-def signed(metric: str, gain: Gain) -> tuple[str, str, str]:
-    """Return value, low and high with a sign: points with one decimal, correlations with three.
-
-    More decimals are shown when an end that is not 0 would look like 0 beside a verdict that rests on it.
-    """
-    scale, decimals = (100, 1) if metric in POINTS else (1, 3)
-    numbers = [scale * number for number in (gain.value, gain.low, gain.high)]
-    if not gain.low <= 0 <= gain.high:
-        while decimals < 6 and any(round(number, decimals) == 0 for number in numbers):
-            decimals += 1
-    value, low, high = (f"{round(number, decimals) + 0.0:+.{decimals}f}" for number in numbers)
-    return value, low, high
+def _numbers(metric: str, gain: Gain, unit: str = "") -> tuple[str, str]:
+    """Write a gain and its interval."""
+    points = metric in POINTS
+    return units.score_change(gain.value, gain.low, gain.high, in_points=points, unit=unit if points else "")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.analysis.gain_words import METRIC_NAMES, POINTS
-from edgekd.analysis.tried import ROUNDING, Outcome, main_score
+from edgekd.analysis.tried import Outcome, main_score
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,56 +28,33 @@ def amount(metric: str, value: float) -> str:
     return f"{number} point{'' if number == '1' else 's'}"
 
 
-def size(value_bytes: float) -> str:
-    """Write bytes: "16.4 MB"."""
-    return f"{value_bytes / 1e6:.3g} MB" if value_bytes >= 99_500 else f"{value_bytes / 1e3:.3g} kB"
-
-
-def duration(value_s: float) -> str:
-    """Write seconds: "0.451 ms"."""
-    return f"{value_s * 1e3:.3g} ms" if value_s < 0.9995 else f"{value_s:.3g} s"
-
-
-def factor(value: float) -> str:
-    """Write a factor: "0.26x"."""
-    return f"{value:.2f}x" if value >= 0.095 else f"{value:.2g}x"
-
-
 def latency(ratio: Estimate | None) -> str:
-    """Write a ratio of medians: "p50 0.85x [0.82, 0.88]"; an end that is not 1 never looks like 1."""
+    """Write a ratio of medians: "p50 0.85x [0.82 to 0.88]"; an end that is not 1 never looks like 1."""
     if ratio is None:
         return "latency not compared"
-    decimals = 2
-    while decimals < 4 and any(round(end, decimals) == 1 != end for end in (ratio.low, ratio.high)):
-        decimals += 1
-    return f"p50 {ratio.value:.{decimals}f}x [{ratio.low:.{decimals}f}, {ratio.high:.{decimals}f}]"
+    bounds = (ratio.low, ratio.high)
+    return f"p50 {units.factor(ratio.value, *bounds)} [{units.factor_interval(*bounds)}]"
 
 
 def score_change(metric: str, change: Interval | None, max_drop: float) -> str:
-    """Write a change of the main score: "accuracy -0.3 points [-1.2, +0.6] on 872 texts".
+    """Write a change of the main score: "accuracy -0.3 points [-1.2 to +0.6] on 872 texts".
 
-    More decimals are shown when an end that is not the allowed loss would look like it.
+    More decimals are shown when a number that is not the allowed loss would look like it.
     """
     name = METRIC_NAMES[metric]
     if change is None:
         return f"{name} not measured"
-    scale, decimals = (100, 1) if metric in POINTS else (1, 3)
-    numbers = [scale * number for number in (change.value, change.low, change.high)]
-    edge = -scale * max_drop
-    while decimals < 5 and any(
-        abs(number - edge) > ROUNDING and round(number, decimals) == round(edge, decimals) for number in numbers
-    ):
-        decimals += 1
-    value, low, high = (f"{round(number, decimals) + 0.0:+.{decimals}f}" for number in numbers)
-    unit = " points" if metric in POINTS else ""
-    return f"{name} {value}{unit} [{low}, {high}] on {change.n:,} texts"
+    points = metric in POINTS
+    bounds = (change.value, change.low, change.high)
+    value, ends = units.score_change(*bounds, in_points=points, edge=-max_drop, unit="points" if points else "")
+    return f"{name} {value} [{ends}] on {change.n:,} texts"
 
 
 def facts(tried: Tried) -> str:
     """Write what a candidate costs, as factors of its base."""
     metric = tried.result.quality.as_task.main_metric
     return (
-        f"{factor(tried.size_ratio)} the size ({size(tried.result.size_bytes)}), {latency(tried.ratio)}, "
+        f"{units.factor(tried.size_ratio)} the size ({units.size(tried.result.size_bytes)}), {latency(tried.ratio)}, "
         f"{score_change(metric, tried.change, tried.max_drop)}"
     )
 
@@ -88,9 +66,9 @@ def base(tried: Tried, p50_s: float | None) -> str:
 
 
 def absolute(result: BenchResult, p50_s: float | None) -> str:
-    """Write what a variant costs: "16.4 MB, p50 0.451 ms, accuracy 82.9 % on 872 texts"."""
-    speed = "latency not measured" if p50_s is None else f"p50 {duration(p50_s)}"
-    return f"{size(result.size_bytes)}, {speed}, {score(result)}"
+    """Write what a variant costs: "16.4 MB, p50 4.51 ms, accuracy 82.9 % on 872 texts"."""
+    speed = "latency not measured" if p50_s is None else f"p50 {units.duration(p50_s)}"
+    return f"{units.size(result.size_bytes)}, {speed}, {score(result)}"
 
 
 def metric_name(result: BenchResult) -> str:
@@ -104,7 +82,7 @@ def score(result: BenchResult) -> str:
     texts = len(result.quality.predictions)
     if value is None:
         return f"{METRIC_NAMES[metric]} not measured"
-    told = f"{100 * value:.1f} %" if metric in POINTS else f"{value:.3f}"
+    told = units.percent(value) if metric in POINTS else units.correlation(value)
     return f"{METRIC_NAMES[metric]} {told} on {texts:,} texts"
 
 
@@ -133,12 +111,12 @@ def lossy(tried: Tried) -> str:
 def does_not_pay(tried: Tried) -> str:
     """Say that what a candidate gains in one respect is less than what it loses in the other."""
     metric = tried.result.quality.as_task.main_metric
-    speed, bytes_ = latency(tried.ratio), f"{factor(tried.size_ratio)} the size"
+    speed, bytes_ = latency(tried.ratio), f"{units.factor(tried.size_ratio)} the size"
     change = score_change(metric, tried.change, tried.max_drop)
     if tried.is_slower and tried.is_larger:
         return f"slower ({speed}) and larger ({bytes_}), {change}"
     if tried.is_slower:
-        return f"slower ({speed}) and only {bytes_} ({size(tried.result.size_bytes)}), {change}"
+        return f"slower ({speed}) and only {bytes_} ({units.size(tried.result.size_bytes)}), {change}"
     return f"larger ({bytes_}) and only {speed}, {change}"
 
 
@@ -152,7 +130,7 @@ def no_gain(tried: Tried, base: Tried) -> str:
 def dominated(tried: Tried, by: Tried, advantages: Sequence[str]) -> str:
     """Say which kept candidate makes this one needless, and by what."""
     told = {
-        "size": f"smaller ({factor(by.size_ratio)})",
+        "size": f"smaller ({units.factor(by.size_ratio)})",
         "speed": f"faster ({latency(by.ratio)})",
         "score": "proven to lose less",
         "limits": "within the limits",
@@ -212,7 +190,7 @@ def _problems(tried: Tried) -> str:
 
 def limits_words(limits: Limits) -> str:
     """List limits: "p95 5 ms, size 2 MB"."""
-    return ", ".join(f"{LIMIT_NAMES[name]} {_value(name, value)}" for name, value in limits.given.items())
+    return ", ".join(f"{LIMIT_NAMES[name]} {_limit(name, value)}" for name, value in limits.given.items())
 
 
 def missed(result: BenchResult, misses: Mapping[str, float], limits: Limits, p95_s: float | None) -> str:
@@ -224,7 +202,7 @@ def missed(result: BenchResult, misses: Mapping[str, float], limits: Limits, p95
     }
     told = []
     for name, share in misses.items():
-        at_most, value = _value(name, limits.given[name]), values[name]
+        at_most, value = _limit(name, limits.given[name]), values[name]
         if value is None or math.isinf(share):
             told.append(f"{LIMIT_NAMES[name]} (cannot be said here, at most {at_most})")
         else:
@@ -233,7 +211,12 @@ def missed(result: BenchResult, misses: Mapping[str, float], limits: Limits, p95
 
 
 def _value(name: str, value: float) -> str:
-    return duration(value) if name == "p95_s" else size(value)
+    return units.duration(value) if name == "p95_s" else units.size(value)
+
+
+def _limit(name: str, value: float) -> str:
+    """Write a limit as round as it was given."""
+    return units.short_duration(value) if name == "p95_s" else units.short_size(value)
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgekd import units
 from edgekd.analysis.by_length import relative_latency
 from edgekd.analysis.estimators import needed_samples, percentile, supported_percentile
-from edgekd.analysis.finding import Finding, Severity, percent
+from edgekd.analysis.finding import Finding, Severity
 from edgekd.analysis.modes import find_modes
 from edgekd.analysis.trend import block_levels, relative_change
 
@@ -44,7 +45,8 @@ def two_modes(result: BenchResult) -> Finding | None:
     modes = find_modes(relative_latency(result.samples))
     if modes is None or modes.ratio < MODES_APART:
         return None
-    measured = f"{percent(modes.slow_share)} of the calls take {modes.ratio:.2g} times as long as the others"
+    share, ratio = units.rough_percent(modes.slow_share), units.tiny(modes.ratio)
+    measured = f"{share} of the calls take {ratio} times as long as the others"
     advice = (
         "something switches: the clock, a second process on the core, cold caches; look at p50 and p95 together, "
         "measure on a quiet machine with a fixed clock"
@@ -57,15 +59,13 @@ def drift(result: BenchResult) -> Finding | None:
     change = relative_change(block_levels(result.samples)[0])
     if change is None or (change.low <= DRIFT and change.high >= -DRIFT):
         return None
-    measured = f"p50 {100 * change.value:+.0f} % from the first to the last block ({_signed(change.low, change.high)})"
+    bounds = (change.low, change.high)
+    interval = units.relative_interval(*bounds)
+    measured = f"p50 {units.relative(change.value, *bounds)} from the first to the last block ({interval})"
     advice = (
         "the machine warms up or its load changes: let it settle, cool it, or measure longer (--scenario sustained)"
     )
-    return Finding("drift", Severity.WARNING, measured, f"within {percent(DRIFT)}", advice)
-
-
-def _signed(low: float, high: float) -> str:
-    return f"{100 * low:+.0f} to {100 * high:+.0f}"
+    return Finding("drift", Severity.WARNING, measured, f"within {units.rough_percent(DRIFT)}", advice)
 
 
 def outliers(result: BenchResult) -> Finding | None:
@@ -76,9 +76,9 @@ def outliers(result: BenchResult) -> Finding | None:
     share = float((relative > OUTLIER).mean())
     if share <= OUTLIER_SHARE:
         return None
-    measured = f"{percent(share)} of the calls take more than {OUTLIER:g} times as long as usual"
+    measured = f"{units.rough_percent(share)} of the calls take more than {OUTLIER:g} times as long as usual"
     advice = "interruptions decide p99 and above, not the model: stop other programs, keep a core free"
-    return Finding("outliers", Severity.WARNING, measured, f"at most {percent(OUTLIER_SHARE)}", advice)
+    return Finding("outliers", Severity.WARNING, measured, f"at most {units.rough_percent(OUTLIER_SHARE)}", advice)
 
 
 def harness_overhead(result: BenchResult) -> Finding | None:
@@ -88,9 +88,12 @@ def harness_overhead(result: BenchResult) -> Finding | None:
     share = result.harness.overhead_s / percentile(result.samples.total_s, 0.5)
     if share <= OVERHEAD_SHARE:
         return None
-    measured = f"the timing loop takes {1e6 * result.harness.overhead_s:.2g} \u00b5s, {percent(share)} of the p50"
+    overhead = units.short_duration(result.harness.overhead_s)
+    measured = f"the timing loop takes {overhead}, {units.rough_percent(share)} of the p50"
     advice = "the model is a little faster than shown; throughput (--scenario offline) does not have this cost"
-    return Finding("harness-overhead", Severity.INFO, measured, f"at most {percent(OVERHEAD_SHARE)}", advice)
+    return Finding(
+        "harness-overhead", Severity.INFO, measured, f"at most {units.rough_percent(OVERHEAD_SHARE)}", advice
+    )
 
 
 def processes_differ(result: BenchResult) -> Finding | None:
@@ -108,9 +111,11 @@ def processes_differ(result: BenchResult) -> Finding | None:
     spread = max(middles) / min(middles) - 1
     if spread <= PROCESS_SPREAD or _by_chance(logs, which) >= LEVEL:
         return None
-    measured = f"the p50 of {len(names)} processes differs by {percent(spread)}, more than their blocks do"
+    measured = f"the p50 of {len(names)} processes differs by {units.rough_percent(spread)}, more than their blocks do"
     advice = "each start is a draw; the interval covers it, more processes (--processes) make it narrower"
-    return Finding("processes-differ", Severity.INFO, measured, f"at most {percent(PROCESS_SPREAD)}", advice)
+    return Finding(
+        "processes-differ", Severity.INFO, measured, f"at most {units.rough_percent(PROCESS_SPREAD)}", advice
+    )
 
 
 def _by_chance(logs: NDArray[np.float64], which: NDArray[np.int64]) -> float:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgekd.analysis.finding import Finding, Severity, percent
+from edgekd import units
+from edgekd.analysis.finding import Finding, Severity
 from edgekd.processor import SINCE_BOOT
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ CLOCK_CHANGE = 1.05  # as much as a drift that counts
 SPIN_CHANGE = 1.25  # the fixed work itself scatters by some per cent
 MINIMUM_MOMENTS = 5
 SWAPPED_IN_BYTES = 1 << 20  # a few pages come back on every machine
-MIB = 1 << 20
 
 
 def _mean(moments: list[Moment], name: str) -> float | None:
@@ -59,8 +59,8 @@ def steal(result: BenchResult) -> Finding | None:
     if share is None or share <= STEAL_SHARE:
         return None
     advice = "the host of this virtual machine is shared: measure at another time or on a machine of your own"
-    measured = f"{percent(share)} of the processor time was stolen"
-    return Finding("steal", Severity.WARNING, measured, f"at most {percent(STEAL_SHARE)}", advice)
+    measured = f"{units.rough_percent(share)} of the processor time was stolen"
+    return Finding("steal", Severity.WARNING, measured, f"at most {units.rough_percent(STEAL_SHARE)}", advice)
 
 
 def other_load(result: BenchResult) -> list[Finding]:
@@ -68,16 +68,20 @@ def other_load(result: BenchResult) -> list[Finding]:
     found = []
     waited = _mean(result.machine_over_time, "waited_share")
     if waited is not None and waited > WAITED_SHARE:
-        measured = f"other programs had the processor in use for {percent(waited)} of the time"
+        measured = f"other programs had the processor in use for {units.rough_percent(waited)} of the time"
         advice = "stop them, or keep a core free of them; medians of variants measured in turns stay comparable"
         found.append(
-            Finding("processor-shared", Severity.WARNING, measured, f"at most {percent(WAITED_SHARE)}", advice)
+            Finding(
+                "processor-shared", Severity.WARNING, measured, f"at most {units.rough_percent(WAITED_SHARE)}", advice
+            )
         )
     busy = _mean(result.machine_over_time, "busy_share")
     if busy is not None and busy > BUSY_SHARE:
-        measured = f"the other processors were busy for {percent(busy)} of the time"
+        measured = f"the other processors were busy for {units.rough_percent(busy)} of the time"
         advice = "stop other programs: caches, memory and clock are shared with them"
-        found.append(Finding("other-load", Severity.WARNING, measured, f"at most {percent(BUSY_SHARE)}", advice))
+        found.append(
+            Finding("other-load", Severity.WARNING, measured, f"at most {units.rough_percent(BUSY_SHARE)}", advice)
+        )
     return found
 
 
@@ -91,15 +95,16 @@ def clock_changed(result: BenchResult) -> Finding | None:
     if len(clocks) >= MINIMUM_MOMENTS:
         low, high = np.quantile(clocks, [0.05, 0.95])
         if high > CLOCK_CHANGE * low:
-            measured = f"clock from {low / 1e9:.2f} to {high / 1e9:.2f} GHz"
-            wanted = f"within {percent(CLOCK_CHANGE - 1)}"
+            measured = f"clock from {units.frequency(low)} to {units.frequency(high)}"
+            wanted = f"within {units.rough_percent(CLOCK_CHANGE - 1)}"
             return Finding("clock-changed", Severity.WARNING, measured, wanted, advice)
     spins = [m.spin_s for m in result.machine_over_time if m.spin_s is not None]
     if len(spins) >= MINIMUM_MOMENTS:
         low, high = np.quantile(spins, [0.05, 0.95])
         if high > SPIN_CHANGE * low:
-            measured = f"a fixed piece of work took {1e6 * low:.0f} to {1e6 * high:.0f} \u00b5s: clock or a shared core"
-            wanted = f"within {percent(SPIN_CHANGE - 1)}"
+            spread = f"{units.duration(low)} to {units.duration(high)}"
+            measured = f"a fixed piece of work took {spread}: clock or a shared core"
+            wanted = f"within {units.rough_percent(SPIN_CHANGE - 1)}"
             return Finding("clock-changed", Severity.WARNING, measured, wanted, advice)
     return None
 
@@ -119,8 +124,8 @@ def swap(result: BenchResult) -> Finding | None:
     inside = result.memory.swap_bytes or 0
     if inside == 0 and swapped_in < SWAPPED_IN_BYTES:
         return None
-    parts = [f"{inside / MIB:.1f} MiB of the process in swap"] if inside else []
+    parts = [f"{units.binary_size(inside)} of the process in swap"] if inside else []
     if swapped_in >= SWAPPED_IN_BYTES:
-        parts.append(f"{swapped_in / MIB:.1f} MiB read back from swap by the machine")
+        parts.append(f"{units.binary_size(swapped_in)} read back from swap by the machine")
     advice = "free memory: latency includes the disk, and the resident set leaves out what is in swap"
     return Finding("swap", Severity.WARNING, ", ".join(parts), "none", advice)

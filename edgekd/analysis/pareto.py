@@ -1,4 +1,4 @@
-"""The Pareto front of a benefit against a cost, and its knee. Pure functions of numbers."""
+"""The Pareto front of a benefit against a cost. Pure functions of numbers."""
 
 from __future__ import annotations
 
@@ -38,25 +38,3 @@ def front(points: Sequence[Point]) -> list[Point]:
         if last is None or point.benefit > last.benefit or (point.benefit, point.cost) == (last.benefit, last.cost):
             best.append(point)
     return best
-
-
-def knee(points: Sequence[Point]) -> Point | None:
-    """Return the point of the front that bends it most: a balanced choice.
-
-    With log cost and benefit scaled to 0..1 between the two ends of the front, the knee is the point furthest
-    above the straight line between them (Satopaa et al. 2011, "Finding a Kneedle in a Haystack", III).
-    Without a point above that line it is the cheapest one. Costs must be positive.
-    """
-    line = front(points)
-    if not line:
-        return None
-    first, last = line[0], line[-1]
-    width = math.log(last.cost / first.cost) if last.cost > first.cost else 0.0
-    height = last.benefit - first.benefit
-    if width == 0 or height == 0:
-        return first
-
-    def above(point: Point) -> float:
-        return (point.benefit - first.benefit) / height - math.log(point.cost / first.cost) / width
-
-    return max(line, key=above)

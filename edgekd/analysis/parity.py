@@ -10,8 +10,8 @@ from edgekd.analysis.fidelity import fidelity
 from edgekd.analysis.multilabel import LabelCounts, indicator
 from edgekd.analysis.paired_quality import score_change
 from edgekd.analysis.probabilities import choose, decisions, thresholds
-from edgekd.bundle import Flip, Parity
 from edgekd.errors import InvalidArtifact
+from edgekd.provenance import Flip, Parity
 from edgekd.tasks import Calibration, TaskKind
 
 if TYPE_CHECKING:

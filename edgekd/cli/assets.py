@@ -29,9 +29,11 @@ def list_assets(
         return
     from rich.table import Table
 
+    from edgekd import units
+
     table = Table("Name", "Kind", "Size", "Licence", "Cached", "What", box=None, pad_edge=False)
     for row in rows:
-        size = f"{row['size_bytes'] / 1e6:.1f} MB"
+        size = units.size(row["size_bytes"])
         cached = "yes" if row["cached"] else "no"
         table.add_row(row["name"], row["kind"], size, row["licence"], cached, row["description"])
     stdout_console().print(table)

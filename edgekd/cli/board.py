@@ -133,8 +133,8 @@ def status(
     """Show what runs on a board and what edgekd keeps there."""
     from rich.markup import escape
 
+    from edgekd import units
     from edgekd.remote.errors import printable
-    from edgekd.report import units
 
     found = _ask(address, board_dir, "status")
     if as_json:

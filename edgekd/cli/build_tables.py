@@ -138,6 +138,8 @@ def _show_bundles(outcome: DistillOutcome, rows: list[dict[str, Any]], console: 
     from rich.markup import escape
     from rich.table import Table
 
+    from edgekd import units
+
     metric = outcome.data.task.main_metric.replace("_", " ")
     table = Table(title="Bundles", title_justify="left")
     for heading in ("target", "bundle"):
@@ -148,7 +150,7 @@ def _show_bundles(outcome: DistillOutcome, rows: list[dict[str, Any]], console: 
         table.add_row(
             escape(row["target"]),
             escape(row["name"]),
-            f"{row['size_bytes'] / 1e6:.2f} MB",
+            units.size(row["size_bytes"]),
             "" if row["test_torch"] is None else f"{row['test_torch']:.3f}",
             "" if row["label_flips"] is None else f"{row['label_flips']} of {row['parity_texts']}",
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from edgekd import units
 from edgekd.bundles.checks import State, is_sound
 from edgekd.bundles.info import ERRORS, describe
 from edgekd.cli.common import stdout_console
-from edgekd.report import units
 from edgekd.report.cells import change_text, score_text
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _score(pair: ScorePair) -> tuple[str, ...]:
     if pair.before is None or pair.after is None:
         change = ""
     elif pair.name in ERRORS:
-        change = f"{pair.after - pair.before:+.3g}"
+        change = units.change(pair.after - pair.before)
     else:
         change = change_text(pair.name, pair.after - pair.before)
     return (pair.name, pair.split, write(pair.before), write(pair.after), change, pair.evidence)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from edgekd import units
 from edgekd.cli.common import print_json, stdout_console
 from edgekd.cli.flips import show_flips
-from edgekd.report import units
 
 if TYPE_CHECKING:
     from edgekd.compress.sensitivity import Sensitivity

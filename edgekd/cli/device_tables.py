@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from edgekd.report import units
+from edgekd import units
 from edgekd.report.datasheet import data_sheet, int8_text
 from edgekd.report.doctor import doctor_sheet, other_lines, speed_table
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgekd import units
 from edgekd.cli.common import print_json, stderr_console, stdout_console
 from edgekd.cli.flips import show_flips
-from edgekd.report import units
 
 if TYPE_CHECKING:
     from edgekd.exporting import Exported, ExportOutcome
@@ -110,5 +110,6 @@ def _record(one: Exported) -> dict[str, Any]:
         "batch": manifest.batch,
         "max_length": manifest.max_length,
         "operators": manifest.operators,
-        "parity": None if (parity := one.parity or manifest.parity) is None else parity.model_dump(mode="json"),
+        "parity": None if manifest.parity is None else manifest.parity.model_dump(mode="json"),
+        "worst": [] if one.parity is None else [flip.model_dump(mode="json") for flip in one.parity.worst],
     }

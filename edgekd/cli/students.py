@@ -75,7 +75,7 @@ def _sizes_table(rows: list[Row]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from edgekd.report import units
+    from edgekd import units
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for heading in ("student", "size", "parameters", "MACs", "fp32", "int8", "shape"):

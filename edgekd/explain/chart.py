@@ -1,11 +1,14 @@
-"""The deletion curve of a model as an SVG, by Altair. Colours are fixed; the page maps them to light and dark."""
+"""The deletion curve of a model as an SVG. Colours are fixed; the page maps them to light and dark."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgekd import units
 from edgekd.explain.faithfulness import STEPS
 from edgekd.report.charts import MUTED, draw
+from edgekd.report.charts.scales import linear_ticks
+from edgekd.report.charts.vega import axis, chart, layer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,19 +41,16 @@ def curve_svg(figures: Faithfulness, axis_title: str, y_range: tuple[float, floa
     Raises:
         ModuleNotFoundError: without the packages of the ``report`` extra.
     """
-    import altair as alt
-
-    x = alt.X("x:Q", axis=alt.Axis(format=".0%", title="words left out", tickCount=6), scale=alt.Scale(domain=[0, 1]))
-    y_title = alt.Axis(title=axis_title, tickCount=6)
-    y = alt.Y("y:Q", axis=y_title, scale=alt.Scale(domain=list(y_range), nice=False, zero=False))
+    x = axis("x", (0.0, 1.0), linear_ticks(0.0, 1.0), units.short_percent, "words left out")
+    y = axis("y", y_range, linear_ticks(*y_range), units.short_number, axis_title)
     layers = []
     for name, curve, colour, dash in (
         (RANDOM, figures.random_curve, MUTED, [5, 4]),
         (BY_CONTRIBUTION, figures.curve, EXPLAINED, [1, 0]),
     ):
-        base = alt.Chart(alt.Data(values=_records(name, curve)))
-        layers += [
-            base.mark_area(color=colour, opacity=0.18, aria=False).encode(x=x, y=alt.Y("low:Q"), y2="high:Q"),
-            base.mark_line(color=colour, strokeWidth=2, strokeDash=dash, aria=False).encode(x=x, y=y),
-        ]
-    return draw(alt.layer(*layers))
+        points = _records(name, curve)
+        band = {"color": colour, "opacity": 0.18, "aria": False}
+        line = {"color": colour, "strokeWidth": 2, "strokeDash": dash, "aria": False}
+        layers += [layer(points, "area", band, x=x, y={**y, "field": "low"}, y2="high")]
+        layers += [layer(points, "line", line, x=x, y=y)]
+    return draw(chart(layers, WIDTH, HEIGHT))

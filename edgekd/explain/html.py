@@ -139,7 +139,7 @@ def check_extra(*, pictures: bool) -> None:
         MissingExtra: without the packages of the ``report`` extra.
     """
     try:
-        for package in ("jinja2", "altair", "vl_convert") if pictures else ("jinja2",):
+        for package in ("jinja2", "vl_convert") if pictures else ("jinja2",):
             import_module(package)
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "jinja2", "report") from error

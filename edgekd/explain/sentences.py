@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.explain.contributions import Method
-from edgekd.report import units
 from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:

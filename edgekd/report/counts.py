@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgekd.report import units
+from edgekd import units
 from edgekd.report.cells import Cell, missing, plain
 from edgekd.report.scenarios import Part, PartRow
 

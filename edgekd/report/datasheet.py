@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from edgekd.report import units
+from edgekd import units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

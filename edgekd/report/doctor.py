@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgekd.report import units
+from edgekd import units
 from edgekd.report.datasheet import Line, Section, operations_text
 
 if TYPE_CHECKING:

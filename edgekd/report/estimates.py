@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgekd.report import units
+from edgekd import units
 from edgekd.results import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from rich.console import RenderableType
 
     from edgekd.estimate.calibration import Calibration
@@ -82,21 +80,6 @@ def render_estimates(table: Table) -> list[RenderableType]:
     return [Text(TITLE, style="bold yellow"), drawn, Text(KEY, style="dim")]
 
 
-def markdown_estimates(table: Table, escape: Callable[[str], str]) -> list[str]:
-    """Return the estimates as lines of Markdown, with what they were computed from; nothing when there are none."""
-    rows = estimate_rows(table)
-    if not rows:
-        return []
-    lines = ["", f"### {TITLE}", "", _line([*HEADINGS, "computed from"])]
-    lines.append(_line(["---", "---", "---:", "---:", "---:", "---", "---", "---"]))
-    lines += [_line([escape(cell) for cell in (*row.cells, row.basis)]) for row in rows]
-    return [*lines, "", KEY]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
 def calibration_table(calibration: Calibration) -> RenderableType:
     """Return what was measured on a board beside what had been computed, for the terminal."""
     from rich.box import SIMPLE_HEAD
@@ -117,9 +100,10 @@ def calibration_sentences(calibration: Calibration) -> list[str]:
     """Say what later estimates are multiplied by and how far they may be off, and how little that rests on."""
     models = len({each.artifact_hash for each in calibration.comparisons})
     where = calibration.target if calibration.processor == "cpu" else f"{calibration.target}'s GPU"
+    band = units.number(calibration.band)
     told = [
         f"Estimates for {where} ({METHODS[calibration.kind]}) are multiplied by {units.number(calibration.factor)}; "
-        f"the truth is expected between 1/{calibration.band:.2f} and {calibration.band:.2f} times the result."
+        f"the truth is expected between 1/{band} and {band} times the result."
     ]
     if not 1 / FAR_OFF <= calibration.factor <= FAR_OFF:
         told.append(f"That is far off: was it really a {calibration.target}, idle and at its full clock?")

@@ -10,7 +10,7 @@ from rich.text import Text
 from edgekd.analysis.findings import Finding, Severity, findings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from rich.console import RenderableType
 
@@ -78,10 +78,3 @@ def render_findings(lines: Sequence[FindingLine]) -> list[RenderableType]:
         text.append(line.sentence, style="default not bold")
         shown.append(text)
     return [*shown, Text("")]
-
-
-def markdown_findings(lines: Sequence[FindingLine], escape: Callable[[str], str]) -> list[str]:
-    """Return the lines for Markdown."""
-    if not lines:
-        return []
-    return ["", f"### {TITLE}", "", *(f"- **{line.severity.value}**: {escape(line.sentence)}" for line in lines)]

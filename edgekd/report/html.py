@@ -1,97 +1,76 @@
-"""One self-contained HTML page: inline style and pictures, no script, no network."""
+"""One self-contained HTML page: inline style, script and pictures; a policy in the page forbids everything else."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import groupby
+import base64
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekd.errors import MissingExtra
-from edgekd.report import charts, estimates
+from edgekd.report import calibration, estimates, findings, flips, ladders, lineage, parity, proofs
+from edgekd.report.charts import PALETTE
 from edgekd.report.evidence import LEGEND
-from edgekd.report.findings import TITLE as FINDINGS_TITLE
-from edgekd.report.findings import finding_lines
 from edgekd.report.jinja import html_template
-from edgekd.report.ladders import KEY as LADDER_KEY
-from edgekd.report.ladders import TITLE as LADDER_TITLE
-from edgekd.report.ladders import verdict
-from edgekd.report.proofs import HEADINGS, KEY, TITLE
+from edgekd.report.page import view_of
+from edgekd.report.page_pictures import shared_caption
 
 if TYPE_CHECKING:
-    from edgekd.report.cells import Column
-    from edgekd.report.model import Report, Section
+    from collections.abc import Mapping, Sequence
 
-COSTS = {"p50_s": "latency", "size_bytes": "size"}
-# Colours of the pictures -> variables of the page, which has a light and a dark value for each.
-PALETTE = [
-    (charts.PAPER, "paper"),
-    (charts.INK, "ink"),
-    (charts.MUTED, "muted"),
-    (charts.GRID, "grid"),
-    *((colour, kind) for kind, colour in charts.KIND_COLOURS.items()),
-    *((colour, f"other-{i}") for i, colour in enumerate(charts.OTHER_COLOURS, start=1)),
-]
+    from edgekd.report.charts import Picture
+    from edgekd.report.model import Report
 
+TEMPLATES = Path(__file__).parent / "templates"
+TITLES = {
+    "lineage": lineage.TITLE,
+    "gain": proofs.TITLE,
+    "decisions": ladders.TITLE,
+    "parity": parity.TITLE,
+    "calibration": calibration.TITLE,
+    "flips": flips.TITLE,
+    "findings": findings.TITLE,
+}
 
-@dataclass(frozen=True)
-class Picture:
-    """A drawn plot."""
-
-    column: str
-    caption: str
-    svg: str
-
-
-@dataclass(frozen=True)
-class View:
-    """What the template needs of a section beyond the section itself."""
-
-    section: Section
-    plots: list[Picture]
-    score: str  # name of the score that decides
-    plots_missing: str
-    groups: list[tuple[str, list[Column]]]
-    evidence: str
-    dropped: frozenset[str]
-    tones: dict[str, str]
+KEYS = {
+    "lineage": lineage.KEY,
+    "gain": proofs.KEY,
+    "decisions": ladders.KEY,
+    "parity": parity.KEY,
+    "calibration": calibration.KEY,
+    "flips": flips.KEY,
+}
 
 
-def pictures(section: Section) -> list[Picture]:
-    """Draw the plots of a section.
+def page_style() -> str:
+    """Return the style of the page, with a rule for each colour of the pictures."""
+    rules = [(TEMPLATES / "page.css").read_text(encoding="utf-8")]
+    for colour, name in PALETTE:
+        rules.append(f'svg [fill="{colour}"] {{ fill: var(--{name}); }}')
+        rules.append(f'svg [stroke="{colour}"] {{ stroke: var(--{name}); }}')
+        rules.append(f'[data-tone="{name}"] {{ --tone: var(--{name}); }}')
+    return "\n".join(rules) + "\n"
 
-    Raises:
-        MissingExtra: without the packages of the ``report`` extra.
+
+def page_script() -> str:
+    """Return the script of the page. It holds no data: it reads the page."""
+    return (TEMPLATES / "page.js").read_text(encoding="utf-8")
+
+
+def policy(style: str, script: str) -> str:
+    """Return the content security policy that lets exactly this style and this script run, and nothing be fetched.
+
+    See https://www.w3.org/TR/CSP3/#grammardef-hash-source: the hash is that of the text between the tags.
     """
-    try:
-        drawn = [(column, charts.pareto_svg(section, column)) for column in COSTS]
-    except ModuleNotFoundError as error:
-        raise MissingExtra(error.name or "altair", "report") from error
-    score = _capital(charts.score_name(section))
-    return [Picture(column, f"{score} against {COSTS[column]}", svg) for column, svg in drawn if svg is not None]
+    sources = {"style-src": style, "script-src": script}
+    hashes = [f"{name} 'sha256-{_digest(text)}'" for name, text in sources.items()]
+    return "; ".join(["default-src 'none'", *hashes, "img-src data:", "base-uri 'none'", "form-action 'none'"])
 
 
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
-def _view(section: Section, plots: list[Picture]) -> View:
-    labels = {row.evidence for row in section.table.rows}
-    names = dict(PALETTE)
-    kinds = [row.result.kind for row in section.table.rows]
-    return View(
-        section=section,
-        plots=plots,
-        score=charts.score_name(section),
-        plots_missing="" if plots else f"Too few variants with {charts.score_name(section)} and latency for a picture.",
-        groups=[(g, list(columns)) for g, columns in groupby(section.table.columns, lambda c: c.group)],
-        evidence=labels.pop() if len(labels) == 1 else "see each row",
-        dropped=frozenset(d.variant for d in section.decisions if not d.kept),
-        tones={kind: names[colour] for kind, colour in charts.colours(kinds).items()},
-    )
-
-
-def to_html(report: Report, drawn: dict[str, list[Picture]]) -> str:
+def to_html(report: Report, drawn: Mapping[str, Sequence[Picture]]) -> str:
     """Write the page.
 
     Args:
@@ -101,19 +80,25 @@ def to_html(report: Report, drawn: dict[str, list[Picture]]) -> str:
     Raises:
         MissingExtra: without the packages of the ``report`` extra.
     """
-    return html_template(Path(__file__).parent).render(  # type: ignore[no-any-return]
+    style, script = page_style(), page_script()
+    return html_template(TEMPLATES, "page.html.j2").render(  # type: ignore[no-any-return]
         report=report,
-        views=[_view(section, drawn.get(section.name, [])) for section in report.sections],
+        views=[
+            view_of(section, drawn.get(section.name, []), f"target-{number}")
+            for number, section in enumerate(report.sections, start=1)
+        ],
+        style=style,
+        script=script,
+        policy=policy(style, script),
+        titles=TITLES,
+        keys=KEYS,
         legend=[(label.value, meaning) for label, meaning in LEGEND.items()],
-        palette=PALETTE,
-        proof_title=TITLE,
-        proof_headings=HEADINGS,
-        proof_key=KEY,
-        ladder_title=LADDER_TITLE,
-        ladder_key=LADDER_KEY,
-        verdict=verdict,
+        proof_headings=proofs.HEADINGS,
+        verdict=ladders.verdict,
+        shared_caption=shared_caption,
+        parity_headings=parity.HEADINGS,
+        calibration_headings=calibration.HEADINGS,
         estimates=estimates,
-        findings_title=FINDINGS_TITLE,
-        finding_lines=finding_lines,
+        finding_lines=findings.finding_lines,
         facts=[(key, str(value)) for key, value in report.run.items() if key != "commands"],
     )

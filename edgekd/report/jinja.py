@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 TEMPLATE_FILE = "template.html.j2"
 
 
-def html_template(folder: Path) -> Any:
-    """Return the template in a folder of the package.
+def html_template(folder: Path, file: str = TEMPLATE_FILE) -> Any:
+    """Return a template in a folder of the package; it may include others of the same folder.
 
     Raises:
         MissingExtra: without the packages of the ``report`` extra.
@@ -29,4 +29,4 @@ def html_template(folder: Path) -> Any:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    return environment.get_template(TEMPLATE_FILE)
+    return environment.get_template(file)

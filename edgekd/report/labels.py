@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CHARACTER_WIDTH = 0.58  # of the font size; wide enough for the average of a sans-serif face
+CHARACTER_WIDTH = 0.61  # of the font size; wide enough for the average of a wide sans-serif face
+LINE_HEIGHT = 1.15  # of the font size
 MARK_RADIUS = 6.0
+AWAY = 5.0  # pixels from the mark of another point, so that it is clear whose name it is
+LONGEST_LINE, MOST_LINES = 22, 2
+DISTANCES = (1.0, 1.8, 2.8, 4.0)
+CROWDED = 0.02  # of a name's own area: an optional name that covers more of others is left out
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,11 @@ class Box:
     right: float
     bottom: float
 
+    @property
+    def area(self) -> float:
+        """In square pixels."""
+        return (self.right - self.left) * (self.bottom - self.top)
+
     def overlap(self, other: Box) -> float:
         """Return the area that two boxes share, in square pixels."""
         width = min(self.right, other.right) - max(self.left, other.left)
@@ -31,7 +41,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Label:
-    """Where a name goes: offset of its anchor from the point, and how it is aligned there."""
+    """Where a name goes: offset of its middle line from the point, and how it is aligned there."""
 
     dx: float
     dy: float
@@ -41,19 +51,43 @@ class Label:
 
 @dataclass(frozen=True)
 class Spot:
-    """A point to name, in pixels."""
+    """A point to name, in pixels. Lines of ``text`` are separated by line breaks."""
 
     x: float
     y: float
     text: str
+    optional: bool = False  # may stay without a name where there is no room
+
+
+def wrap(name: str, *, longest: int = LONGEST_LINE, lines: int = MOST_LINES) -> str:
+    """Break a name after hyphens, blanks and the like into lines; the middle of a very long one is left out."""
+    name = " ".join(name.split())
+    if len(name) <= longest:
+        return name
+    room = longest * lines
+    if len(name) > room:
+        name = f"{name[: room * 2 // 3]}\u2026{name[len(name) - room // 3 + 2 :]}"
+    broken: list[str] = []
+    while len(name) > longest and len(broken) < lines - 1:
+        places = [i for i in range(1, longest + 1) if name[i - 1] in "-_ /.,"]
+        # The last place that leaves room for the rest; a name without one is broken anywhere.
+        cut = max((i for i in places if len(name) - i <= longest * (lines - len(broken) - 1)), default=longest)
+        broken.append(name[:cut].rstrip())
+        name = name[cut:]
+    return "\n".join([*broken, name])
 
 
 def _candidates(spot: Spot, font_size: float) -> list[Label]:
-    """Return places around a point, the preferred first: right, left, above, below, then further away."""
-    width, half = CHARACTER_WIDTH * font_size * len(spot.text), font_size * 0.6
+    """Return places around a point, the preferred first: right, left, above, below, then further away.
+
+    An optional name stays near, where it is clear whose it is.
+    """
+    lines = spot.text.split("\n")
+    width = CHARACTER_WIDTH * font_size * max(len(line) for line in lines)
+    half = font_size * (0.6 + LINE_HEIGHT / 2 * (len(lines) - 1))
     found = []
     for distance, (horizontal, vertical) in product(
-        (1.0, 1.8, 2.8, 4.0),
+        DISTANCES[: 1 if spot.optional else None],
         ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (1, 1), (-1, -1), (-1, 1)),
     ):
         dx = horizontal * (MARK_RADIUS + 3)
@@ -67,14 +101,25 @@ def _candidates(spot: Spot, font_size: float) -> list[Label]:
     return found
 
 
-def _mark(spot: Spot) -> Box:
-    return Box(spot.x - MARK_RADIUS, spot.y - MARK_RADIUS, spot.x + MARK_RADIUS, spot.y + MARK_RADIUS)
+def around(x: float, y: float, *, away: float = 0.0) -> Box:
+    """Return the box of a mark, and so many pixels on every side."""
+    half = MARK_RADIUS + away
+    return Box(x - half, y - half, x + half, y + half)
 
 
 def place(
-    spots: Sequence[Spot], *, width: float, height: float, font_size: float, avoid: Sequence[Box] = ()
-) -> list[Label]:
+    spots: Sequence[Spot],
+    *,
+    width: float,
+    height: float,
+    font_size: float,
+    avoid: Sequence[Box] = (),
+    faint: Sequence[Box] = (),
+    taken: Sequence[Box] = (),
+) -> list[Label | None]:
     """Return one label per point, chosen greedily: least overlap, then nearest, in the order given.
+
+    Give the most important points first: an optional one gets None where it would cover others.
 
     Args:
         spots: the points.
@@ -82,20 +127,32 @@ def place(
         height: of the plot, in pixels.
         font_size: in pixels.
         avoid: other things that are better left free, such as lines; they weigh a tenth of names.
+        faint: what a name may cover where there is no better place.
+        taken: names that were placed before, and other points.
     """
     frame = Box(0, 0, width, height)
-    marks = [_mark(spot) for spot in spots]
-    placed: list[Label] = []
+    near = [around(spot.x, spot.y, away=AWAY) for spot in spots]
+    placed: list[Box] = list(taken)
 
-    def cost(label: Label) -> float:
-        box = label.box
-        area = (box.right - box.left) * (box.bottom - box.top)
-        outside = area - box.overlap(frame)
-        names = sum(box.overlap(other.box) for other in placed)
-        covered = sum(box.overlap(mark) for mark in marks)
-        return 4 * outside + 2 * names + covered + 0.1 * sum(box.overlap(thing) for thing in avoid)
+    def hard(box: Box) -> float:
+        """Return the area where the name cannot be read, hides something, or could be that of another point."""
+        names = sum(box.overlap(other) for other in placed)
+        return 4 * (box.area - box.overlap(frame)) + 2 * names + sum(box.overlap(other) for other in others)
 
-    for spot in spots:
+    def soft(box: Box) -> float:
+        return sum(box.overlap(thing) for thing in avoid)
+
+    def cost(box: Box) -> float:
+        return hard(box) + 0.1 * soft(box) + 0.05 * sum(box.overlap(thing) for thing in faint)
+
+    chosen: list[Label | None] = []
+    for i, spot in enumerate(spots):
+        others = [*near[:i], *near[i + 1 :]]
         choices = _candidates(spot, font_size)
-        placed.append(min(choices, key=lambda label: (round(cost(label), 3), choices.index(label))))
-    return placed
+        best = min(choices, key=lambda label: (round(cost(label.box), 3), choices.index(label)))
+        if spot.optional and hard(best.box) + soft(best.box) > CROWDED * best.box.area:
+            chosen.append(None)
+        else:
+            chosen.append(best)
+            placed.append(best.box)
+    return chosen

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.analysis.gain_words import METRIC_NAMES
-from edgekd.report import units
 from edgekd.report.cells import Cell, change_interval, change_text, missing, plain, score_text
 
 if TYPE_CHECKING:
@@ -120,14 +120,15 @@ def _latency(decision: Decision) -> Cell:
         return missing("not compared", blank=True)
     if ratio.low is None or ratio.high is None:
         return Cell(units.factor(ratio.value), value=ratio.value)
-    return Cell(units.factor(ratio.value), f"{ratio.low:.2f} to {ratio.high:.2f}", ratio.value, ratio.low, ratio.high)
+    bounds = (ratio.low, ratio.high)
+    return Cell(units.factor(ratio.value, *bounds), units.factor_interval(*bounds), ratio.value, *bounds)
 
 
 def _change(decision: Decision) -> Cell:
     change = decision.score_change
     if change is None:
         return missing("not compared", blank=True)
-    text = change_text(decision.metric, change.value)
+    text = change_text(decision.metric, change.value, change.low, change.high)
     if change.low is None or change.high is None:
         return Cell(text, value=change.value)
     interval = change_interval(decision.metric, change.low, change.high)

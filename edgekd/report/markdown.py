@@ -1,175 +1,135 @@
-"""A report as Markdown for GitHub; pictures are SVG files beside it."""
+"""A report as Markdown for a pull request: at most sixty lines, whatever was measured.
+
+In the open: where the numbers come from, the headline, the recommendation, a table of the teacher, the recommended
+variant and the Pareto front, and one picture for each target. Behind a fold: did the teacher help, what was tried,
+what speaks against the numbers, the machine, how to reproduce. The rest is in the other formats.
+
+With more targets than that leaves room for, a line of one table for each target.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgekd.report.estimates import markdown_estimates
-from edgekd.report.evidence import LEGEND
-from edgekd.report.findings import finding_lines, markdown_findings
-from edgekd.report.ladders import KEY as LADDER_KEY
-from edgekd.report.ladders import TITLE as LADDER_TITLE
-from edgekd.report.ladders import verdict
-from edgekd.report.proofs import HEADINGS as PROOF_HEADINGS
-from edgekd.report.proofs import KEY as PROOF_KEY
-from edgekd.report.proofs import TITLE
-from edgekd.report.scenario_text import markdown_parts
-from edgekd.tasks import MAIN_METRIC
+from edgekd.report import brief
+from edgekd.report.fit import clip, fair_shares, short_names
+from edgekd.report.markdown_folds import FOLDED, FRAME, all_topics, reproduce, topic_bullets
+from edgekd.report.markdown_many import many_targets
+from edgekd.report.marks import (
+    INTERVAL_HEADING,
+    LINES,
+    NAME_LIMIT,
+    TEXT_LIMIT,
+    bullet,
+    escape,
+    fold,
+    table_lines,
+    two_lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgekd.decisions import Decision
-    from edgekd.report.cells import Cell
-    from edgekd.report.ladders import Ladder
     from edgekd.report.model import Report, Section
     from edgekd.report.table import Row
 
-HEADINGS = {
-    "rmse": "RMSE [95 % CI]",
-    "mae": "MAE [95 % CI]",
-    "micro_f1": "micro F1 [95 % CI]",
-    "p50_s": "p50 [95 % CI]",
-    "p95_s": "p95 [95 % CI]",
-    "speed_up": "speed-up [95 % CI]",
-    "kd_gain": "KD gain [95 % CI]",
-}
-_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_[]|#~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
+ROWS_AT_LEAST, ROWS_AT_MOST = 2, 14
+COMMANDS_AT_MOST = 8
 
 
-def escape(text: str) -> str:
-    """Escape text so that GitHub shows it as it is, in a table cell too."""
-    return " ".join(text.split()).translate(_SPECIAL)
+class _Part:
+    """A section while its lines are shared out."""
+
+    def __init__(self, section: Section, picture: tuple[str, str] | None, beside: Sequence[str]) -> None:
+        self.section = section
+        self.picture = picture
+        self.beside = beside
+        self.rows = brief.ranked_rows(section)[:ROWS_AT_MOST]
+
+    def lines(self, rows: int) -> list[str]:
+        """Write the open part with so many rows."""
+        section = self.section
+        lines = [f"### {escape(section.heading)}", ""]
+        # Numbers of another device are said so before any of them.
+        lines.append(bullet([section.statement], strong=not section.on_target))
+        lines += [bullet(found, title="Invalid:") for found in [brief.invalid_findings(section)] if found]
+        lines.append(bullet(section.headline))
+        if section.recommendation is not None:
+            budget = [words] if (words := brief.budget_words(section)) else []
+            lines.append(bullet([section.recommendation.sentence, *budget], title="Recommendation:"))
+        lines += ["", *self._table(self.rows[:rows]), "", self._left_out(rows)]
+        if self.picture is not None:
+            lines[-1] += "\\"
+            lines.append(f"![{escape(self.picture[0])}]({self.picture[1]})")
+        return [*lines, ""]
+
+    def _table(self, rows: Sequence[Row]) -> list[str]:
+        section = self.section
+        shown = {row.name for row in rows}
+        rows = [row for row in section.table.rows if row.name in shown]
+        names = short_names([row.name for row in section.table.rows], NAME_LIMIT)
+        columns = brief.main_columns(section)
+        headings = ["variant"]
+        headings += [escape(c.heading) + (INTERVAL_HEADING if _has_interval(c.key, rows) else "") for c in columns]
+        body = [[_what(row, section, names), *(two_lines(row.cells[c.key]) for c in columns)] for row in rows]
+        align = ["---", *["---:"] * len(columns)]
+        if len({row.evidence for row in section.table.rows}) > 1:
+            headings, align = [*headings, "evidence"], [*align, "---"]
+            body = [[*cells, escape(row.evidence)] for cells, row in zip(body, rows, strict=True)]
+        return table_lines(headings, align, body)
+
+    def _left_out(self, rows: int) -> str:
+        total, shown = len(self.section.table.rows), len(self.rows[:rows])
+        labels = f"Evidence: {', '.join(sorted({row.evidence for row in self.section.table.rows}))}."
+        if shown == total:
+            return escape(f"All {total} variants. {labels}" if total > 1 else labels)
+        where = f" All of them: {', '.join(self.beside)}." if self.beside else ""
+        return escape(f"{shown} of {total} variants: teacher, recommended, Pareto front. {labels}{where}")
 
 
-def cell_text(cell: Cell) -> str:
-    """Write a cell on one line: value, interval, or why there is none."""
-    if cell.missing:
-        return cell.text if cell.text == "-" else f"{cell.text}: {cell.missing}"
-    return f"{cell.text} [{cell.interval}]" if cell.interval else cell.text
+def _has_interval(key: str, rows: Sequence[Row]) -> bool:
+    return any(row.cells[key].interval for row in rows)
 
 
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def _what(row: Row, section: Section, names: Mapping[str, str]) -> str:
+    marks = ["reference"] if row is section.table.reference else ["teacher"] if row.is_teacher else []
+    if section.recommendation is not None and row.name == section.recommendation.variant:
+        marks.append("recommended")
+    if row.result.variant in {decision.variant for decision in section.decisions if not decision.kept}:
+        marks.append("dropped")
+    if row.result.backend != "onnxruntime":
+        marks.append(row.result.backend)
+    name = escape(names[row.name])
+    return f"**{name}** ({escape(', '.join(marks))})" if marks else name
 
 
-def _heading(key: str, heading: str, section: Section) -> str:
-    if key == MAIN_METRIC[section.table.task]:
-        return f"{heading} [95 % CI]"
-    return HEADINGS.get(key, heading)
-
-
-def _proofs(section: Section) -> list[str]:
-    """Write the arms of the students; nothing when none has a gain with an interval."""
-    if not section.proofs:
-        return []
-    align = ["---", "---:", *["---:"] * (len(PROOF_HEADINGS) - 3), "---"]
-    rows = [_row([escape(cell) for cell in proof.cells]) for proof in section.proofs]
-    return ["", _row(PROOF_HEADINGS), _row(align), *rows, "", PROOF_KEY]
-
-
-def _table(section: Section) -> list[str]:
-    columns = section.table.columns
-    headings = [
-        "variant",
-        "role",
-        "precision",
-        *(_heading(c.key, c.heading, section) for c in columns),
-        "evidence",
-    ]
-    align = ["---"] * 3 + ["---:"] * len(columns) + ["---"]
-
-    def line(row: Row) -> str:
-        dropped = row.result.variant in {d.variant for d in section.decisions if not d.kept}
-        name = f"~~{escape(row.name)}~~" if dropped else f"**{escape(row.name)}**"
-        backend = "" if row.result.backend == "onnxruntime" else f" ({escape(row.result.backend)})"
-        numbers = [escape(cell_text(row.cells[c.key])) for c in columns]
-        role = row.result.role.value + backend
-        return _row([name, role, escape(row.result.precision), *numbers, row.evidence])
-
-    return [_row(headings), _row(align), *(line(row) for row in section.table.rows)]
-
-
-def _bullets(sentences: Sequence[str], otherwise: str) -> list[str]:
-    return [f"- {sentence}" for sentence in sentences] or [otherwise]
-
-
-def _decision(decision: Decision) -> str:
-    told = f"{escape(decision.variant)}: {escape(decision.reason)} ({escape(decision.evidence)})"
-    return f"**{verdict(decision)}** {told}"
-
-
-def _ladder(ladder: Ladder) -> list[str]:
-    """Write the candidates of one model."""
-    test = ["on test"] if ladder.was_tested else []
-    headings = ["candidate", *(escape(heading) for heading in ladder.headings), "verdict", *test, "evidence", "reason"]
-    align = ["---", *["---:"] * len(ladder.headings), "---", *["---"] * len(test), "---", "---"]
-    lines = []
-    for row in ladder.rows:
-        numbers = [escape(cell_text(cell)) for cell in row.cells]
-        told = f"**{row.verdict}**" if row.decision.kept else row.verdict
-        tested = [row.on_test] if test else []
-        reason = escape(" ".join(row.sentences))
-        lines.append(
-            _row([escape(row.decision.variant), *numbers, told, *tested, escape(row.decision.evidence), reason])
-        )
-    return [f"#### {escape(ladder.model)}", "", _row(headings), _row(align), *lines, ""]
-
-
-def _decisions(section: Section) -> list[str]:
-    """Write the choice, what was tried for each model, and what older runs decided."""
-    if not section.decisions:
-        return ["No decision was recorded with these results."]
-    lines = [f"**{escape(section.choice)}**", ""] if section.choice else []
-    for ladder in section.ladders:
-        lines += _ladder(ladder)
-    if section.ladders:
-        lines += [LADDER_KEY, ""]
-    return lines + [f"- {_decision(decision)}" for decision in section.other_decisions]
-
-
-def _section(section: Section, pictures: Sequence[tuple[str, str]]) -> list[str]:
-    where = escape(section.statement)
-    lines = [f"## {escape(section.heading)}", "", where if section.on_target else f"> **{where}**", ""]
-    lines += [f"**{escape(section.headline[0])}**", ""]
-    for sentence in section.headline[1:]:
-        lines += [escape(sentence), ""]
-    lines += [f"![{caption}]({file})" for caption, file in pictures]
-    lines += ["", *_table(section), "", f"### {TITLE}", ""]
-    lines += _bullets([escape(s) for s in section.gains], "No control was trained, so the gain is unknown.")
-    lines += _proofs(section)
-    lines += ["", f"### {LADDER_TITLE}", "", *_decisions(section)]
-    lines += markdown_findings(finding_lines(section.findings), escape)
-    lines += markdown_parts(section.scenarios, escape, cell_text)
-    lines += markdown_estimates(section.table, escape)
-    if section.notes:
-        lines += ["", "### Notes", "", *_bullets([escape(note) for note in section.notes], "")]
-    lines += ["", "### How it was measured", "", *_bullets([escape(s) for s in section.method], "")]
-    lines += ["", "### Machine", ""]
-    lines += _bullets([f"{escape(label)}: {escape(value)}" for label, value in section.machine], "")
-    return lines
-
-
-def to_markdown(report: Report, pictures: Mapping[str, Sequence[tuple[str, str]]]) -> str:
-    """Write the report.
+def to_markdown(
+    report: Report,
+    pictures: Mapping[str, Sequence[tuple[str, str]]],
+    beside: Sequence[str] = ("report.html", "report.csv"),
+) -> str:
+    """Write the report in at most :data:`LINES` lines.
 
     Args:
         report: what to show.
-        pictures: caption and file name of the pictures of each section, by section name.
+        pictures: description and address of the pictures of each section, by section name; the first is shown.
+        beside: files that have what is left out here.
     """
-    measured = f"Measured {escape(report.measured_at)}, edgekd {escape(report.edgekd_version)}."
-    lines = [f"# {escape(report.title)}", "", measured, ""]
-    for section in report.sections:
-        lines += [*_section(section, pictures.get(section.name, ())), ""]
-    lines += ["## What the evidence labels mean", ""]
-    lines += [f"- `{label.value}`: {meaning}" for label, meaning in LEGEND.items()]
-    lines += ["", "## How to reproduce", "", *(f"    {command}" for command in report.commands)]
-    facts = {key: value for key, value in report.run.items() if key != "commands"}
-    if facts:
-        lines += [
-            "",
-            "## Run",
-            "",
-            *(f"- {escape(key)}: {escape(str(value))}" for key, value in facts.items()),
-        ]
-    return "\n".join(lines) + "\n"
+    head = [f"## {escape(clip(report.title, TEXT_LIMIT))}", ""]
+    parts = [_Part(section, next(iter(pictures.get(section.name, ())), None), beside) for section in report.sections]
+    topics = all_topics(report.sections)
+    least_rows = [min(ROWS_AT_LEAST, len(part.rows)) for part in parts]
+    fixed = len(head) + sum(len(part.lines(0)) for part in parts) + FRAME + len(reproduce(report, 1))
+    left = LINES - fixed - sum(least_rows)
+    if left < len(parts):  # not even a line behind the fold for each
+        return "\n".join(many_targets(report, pictures, head)).rstrip("\n") + "\n"
+    # A line for each topic, then rows, then commands; what is left opens the topics.
+    told = min(len(topics), left)
+    shares = fair_shares([len(part.rows) for part in parts], left - told + sum(least_rows))
+    left -= told + sum(shares) - sum(least_rows)
+    tails = [reproduce(report, count) for count in range(1, COMMANDS_AT_MOST + 1)]
+    tail = max((tail for tail in tails if len(tail) - len(tails[0]) <= left), key=len)
+    left -= len(tail) - len(tails[0])
+    lines = [line for part, rows in zip(parts, shares, strict=True) for line in part.lines(rows)]
+    folded = fold(FOLDED, topic_bullets(topics, told + left))
+    return "\n".join([*head, *lines, *folded, *tail]).rstrip("\n") + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgekd.report import units
+from edgekd import units
 from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
@@ -104,7 +104,10 @@ def machine_facts(machine: Machine, results: Sequence[BenchResult]) -> list[tupl
         ("system", f"{machine.os}, kernel {machine.kernel}"),
         ("Python", machine.python),
         ("libraries", libraries),
+        ("edgekd", ", ".join(sorted({result.edgekd_version for result in results}))),
         ("CPU governor", machine.governor or "not reported"),
+        ("power mode", machine.power_mode or ""),
+        ("board", results[0].board or ""),
         ("load average", load),
         ("fingerprint", machine.fingerprint),
     ]

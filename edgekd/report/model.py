@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgekd.analysis.bootstrap import RESAMPLES
 from edgekd.errors import DataError
 from edgekd.report import emulated
+from edgekd.report.calibration import calibration_rows
+from edgekd.report.commands import bench_command
+from edgekd.report.confusion import confusions
 from edgekd.report.counts import count_parts
 from edgekd.report.evidence import statement
 from edgekd.report.findings import row_findings
+from edgekd.report.flips import flips
+from edgekd.report.groups import group_results, heading_of, notes_of, slug
 from edgekd.report.ladders import Ladder, choice_of, choice_words, ladders, other_decisions
+from edgekd.report.lineage import lineages
 from edgekd.report.method import machine_facts, method_sentences
+from edgekd.report.parity import parity_rows
 from edgekd.report.proofs import ProofRow, gains, proof_rows
+from edgekd.report.recommend import recommend
 from edgekd.report.resources import resource_parts
 from edgekd.report.scenarios import Part, scenario_parts
+from edgekd.report.selection import select
 from edgekd.report.table import Table, build_table
+from edgekd.report.texts import Texts
 from edgekd.report.words import front_of, headline
 from edgekd.results import Evidence
 
@@ -25,7 +35,14 @@ if TYPE_CHECKING:
 
     from edgekd.analysis.findings import Finding
     from edgekd.decisions import Decision
-    from edgekd.results import BenchResult, Machine
+    from edgekd.devices import DeviceProfile
+    from edgekd.report.calibration import CalibrationRow
+    from edgekd.report.confusion import Confusion
+    from edgekd.report.flips import Flip
+    from edgekd.report.lineage import Lineage
+    from edgekd.report.parity import ParityRow
+    from edgekd.report.recommendation import Recommendation
+    from edgekd.results import BenchResult
 
 FRONT_COSTS = {"p50_s": "latency", "size_bytes": "size"}
 
@@ -53,6 +70,14 @@ class Section:
     method: list[str]
     machine: list[tuple[str, str]]
     notes: list[str]
+    recommendation: Recommendation | None = None  # None: nothing to choose from
+    lineage: list[Lineage] = field(default_factory=list)
+    parity: list[ParityRow] = field(default_factory=list)
+    calibrations: list[CalibrationRow] = field(default_factory=list)
+    confusions: list[Confusion] = field(default_factory=list)
+    flips: list[Flip] = field(default_factory=list)  # by variant, the most confident first
+    texts_note: str = ""  # why flips carry no texts; empty where they do
+    texts_source: str | None = None  # the user's file, where the texts come from it
 
 
 @dataclass(frozen=True)
@@ -71,61 +96,15 @@ class Report:
         given = self.run.get("commands")
         if isinstance(given, list):
             return [str(command) for command in given]
-        return [_bench_command(section) for section in self.sections]
+        return [bench_command([row.result for row in s.table.rows], s.texts_source) for s in self.sections]
 
 
-def _bench_command(section: Section) -> str:
-    import shlex
-
-    bundles = [row.result.artifact for row in section.table.rows if row.result.backend != "torch"]
-    return shlex.join(["edgekd", "bench", *bundles, "--target", section.target])
-
-
-def _slug(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in text).strip("-") or "target"
-
-
-def _host_targets() -> set[str]:
+def _known_targets(profiles: Mapping[str, DeviceProfile] | None) -> Mapping[str, DeviceProfile]:
+    if profiles is not None:
+        return profiles
     from edgekd.devices import load_profiles
 
-    return {profile.name for profile in load_profiles().values() if profile.is_this_machine}
-
-
-def _groups(results: Sequence[BenchResult]) -> list[list[BenchResult]]:
-    """Group results that may stand in one table: same target, machine, board, threads, texts and task.
-
-    Two boards of a kind have the same fingerprint, and are two all the same.
-    """
-    groups: dict[tuple[str, str, str, int, str, str], list[BenchResult]] = {}
-    for result in results:
-        task = result.quality.task.value
-        board = result.board or ""
-        key = (result.target, result.machine.fingerprint, board, result.threads, result.data_hash, task)
-        groups.setdefault(key, []).append(result)
-    return list(groups.values())
-
-
-def _heading(group: Sequence[BenchResult], groups: Sequence[Sequence[BenchResult]]) -> str:
-    """Name the target, and what sets this group apart from others of the same target."""
-    first: BenchResult = group[0]
-    others = [g[0] for g in groups if g[0].target == first.target]
-    parts = [first.target]
-    machines: set[str] = {other.machine.fingerprint for other in others}
-    if len({other.data_hash for other in others}) > 1:
-        parts.append(f"{first.data_name} ({first.data_hash[:8]})")
-    if len(machines) > 1:
-        parts.append(_machine_name(first.machine))
-    elif first.board is not None and len({other.board for other in others}) > 1:
-        parts.append(first.board)
-    if len({other.quality.task for other in others}) > 1:
-        parts.append(first.quality.task.value)
-    if len({other.threads for other in others}) > 1:
-        parts.append(f"{first.threads} threads")
-    return ", ".join(parts)
-
-
-def _machine_name(machine: Machine) -> str:
-    return f"{machine.cpu_model} ({machine.fingerprint[:8]})"
+    return load_profiles()
 
 
 def _section(
@@ -134,7 +113,9 @@ def _section(
     heading: str,
     name: str,
     decisions: Sequence[Decision],
-    host_targets: Collection[str],
+    profile: DeviceProfile | None,
+    is_this_machine: bool,
+    texts: Texts,
     resamples: int,
 ) -> Section:
     table = build_table(group, resamples=resamples)
@@ -142,17 +123,29 @@ def _section(
     mine = [decision for decision in decisions if decision.target == target]
     dropped = frozenset(decision.variant for decision in mine if not decision.kept)
     evidence = {result.evidence for result in group}
-    is_this_machine = target in host_targets
-    notes = _notes(group)
+    fronts = {cost: [row.name for row in front_of(table.rows, cost)] for cost in FRONT_COSTS}
+    findings = row_findings(table.rows)
+    recommendation = recommend(
+        table,
+        target=target,
+        decisions=mine,
+        dropped=dropped,
+        budgets=profile.budgets if profile is not None else None,
+        is_this_machine=is_this_machine,
+        findings=findings,
+    )
+    names = select(table, recommendation, fronts)
+    known = texts.by_hash.get(group[0].data_hash)
+    found = flips(table.rows, names, table.reference, known)
     return Section(
         name=name,
         target=target,
         heading=heading,
         statement=statement(target, evidence, is_this_machine=is_this_machine),
         on_target=(is_this_machine and Evidence.EMULATED not in evidence) or evidence == {Evidence.DEVICE},
-        headline=emulated.headline(group) if emulated.all_emulated(group) else headline(table, dropped),
+        headline=emulated.headline(group) if emulated.all_emulated(group) else headline(table, dropped, recommendation),
         table=table,
-        fronts={cost: [row.name for row in front_of(table.rows, cost)] for cost in FRONT_COSTS},
+        fronts=fronts,
         gains=gains(table),
         proofs=proof_rows(table),
         decisions=mine,
@@ -160,22 +153,19 @@ def _section(
         ladders=ladders(mine),
         other_decisions=other_decisions(mine),
         scenarios=[*scenario_parts(table.rows), *resource_parts(table.rows), *count_parts(table.rows)],
-        findings=row_findings(table.rows),
+        findings=findings,
         method=emulated.method(group) if emulated.all_emulated(group) else method_sentences(group),
         machine=machine_facts(group[0].machine, group),
-        notes=notes,
+        notes=notes_of(group),
+        recommendation=recommendation,
+        lineage=lineages(table.rows, names),
+        parity=parity_rows(table.rows),
+        calibrations=calibration_rows(table.rows),
+        confusions=confusions(table.rows, names),
+        flips=found,
+        texts_note=texts.note if found and known is None else "",
+        texts_source=texts.sources.get(group[0].data_hash),
     )
-
-
-def _notes(group: Sequence[BenchResult]) -> list[str]:
-    """Return each note once, after the variants it is about; a note about all of them stands alone."""
-    about: dict[str, list[str]] = {}
-    for result in group:
-        for note in result.notes:
-            about.setdefault(note, []).append(result.variant)
-    return [
-        note if len(variants) == len(group) else f"{', '.join(variants)}: {note}" for note, variants in about.items()
-    ]
 
 
 def build_report(
@@ -185,6 +175,8 @@ def build_report(
     title: str,
     run: Mapping[str, Any] | None = None,
     host_targets: Collection[str] | None = None,
+    profiles: Mapping[str, DeviceProfile] | None = None,
+    texts: Texts | None = None,
     resamples: int = RESAMPLES,
 ) -> Report:
     """Compute a report. The same results always give the same report.
@@ -194,7 +186,9 @@ def build_report(
         decisions: what was kept and dropped.
         title: the heading.
         run: facts about the run; ``commands`` (a list of strings) is shown under "How to reproduce".
-        host_targets: targets that stand for this machine; those of the shipped profiles by default.
+        host_targets: targets that stand for this machine; by default as the profiles say.
+        profiles: of the targets, for their budgets; the shipped ones by default.
+        texts: evaluation texts, for the worst flips; None: there are none.
         resamples: of each bootstrap.
 
     Raises:
@@ -202,18 +196,21 @@ def build_report(
     """
     if not results:
         raise DataError("There is no result to report.", hint="Measure first with 'edgekd bench ... --out DIR'.")
-    hosts = _host_targets() if host_targets is None else host_targets
-    groups = _groups(results)
+    known = _known_targets(profiles)
+    hosts = {name for name, one in known.items() if one.is_this_machine} if host_targets is None else host_targets
+    groups = group_results(results)
     sections: list[Section] = []
     for group in groups:
-        heading = _heading(group, groups)
+        heading = heading_of(group, groups)
         sections.append(
             _section(
                 group,
                 heading=heading,
-                name=_slug(heading),
+                name=slug(heading),
                 decisions=decisions,
-                host_targets=hosts,
+                profile=known.get(group[0].target),
+                is_this_machine=group[0].target in hosts,
+                texts=texts or Texts(),
                 resamples=resamples,
             )
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.analysis.seeds import mean_interval
-from edgekd.report import units
 from edgekd.report.cells import CORRELATIONS, change_interval, change_text, score_interval, score_text
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def _arm(metric: str, scores: Sequence[float]) -> str:
 def _gain(metric: str, gain: Gain | None) -> str:
     if gain is None:
         return units.BLANK
-    return f"{change_text(metric, gain.value)} [{change_interval(metric, gain.low, gain.high)}]"
+    bounds = (gain.low, gain.high)
+    return f"{change_text(metric, gain.value, *bounds)} [{change_interval(metric, *bounds)}]"
 
 
 def gains(table: Table) -> list[str]:
@@ -130,9 +131,11 @@ def _first_schema(name: str, row: Row, proof: Proof) -> str:
     if gain is None or accuracy is None:
         return f"{name}: the gain cannot be computed, because the texts have no labels."
     precision = "" if row.result.precision == "fp32" else f", measured on {row.result.precision}"
+    bounds = (gain.low, gain.high)
+    arms = f"{units.percent(accuracy.value)} against {units.percent(proof.control[0])}"
     numbers = (
-        f"{units.points(gain.value)} ({units.percent(accuracy.value)} against {units.percent(proof.control[0])} "
-        f"without the teacher{precision}), 95 % interval {units.points_interval(gain.low, gain.high)}"
+        f"{units.points(gain.value, *bounds)} ({arms} without the teacher{precision}), "
+        f"95 % interval {units.points_interval(*bounds)}"
     )
     if gain.low > 0:
         return f"KD helped {name}: {numbers}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgekd.report import units
+from edgekd import units
 from edgekd.report.cells import Cell, Column, change_interval, change_text, correlation, error, missing, plain, share
 from edgekd.results import Role
 from edgekd.tasks import MAIN_METRIC, TaskKind
@@ -84,4 +84,4 @@ def _gain(result: BenchResult, summary: Summary) -> Cell:
         return missing("no control was trained")
     metric, e = MAIN_METRIC[result.quality.task], summary.gain
     interval = change_interval(metric, e.low, e.high)
-    return Cell(change_text(metric, e.value), interval, e.value, e.low, e.high, e.n)
+    return Cell(change_text(metric, e.value, e.low, e.high), interval, e.value, e.low, e.high, e.n)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.analysis.energy import joules_a_call
 from edgekd.analysis.heap import heap_growth
-from edgekd.report import units
 from edgekd.report.cells import Cell, of_estimate, plain
 from edgekd.report.scenarios import Part, PartRow
 

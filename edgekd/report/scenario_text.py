@@ -1,4 +1,4 @@
-"""The tables of the scenarios for the terminal, for Markdown and for JSON."""
+"""The tables of the scenarios for the terminal and for JSON."""
 
 from __future__ import annotations
 
@@ -71,32 +71,6 @@ def _cell(cell: Cell, *, intervals: bool) -> Text:
     if cell.interval and intervals:
         text.append(f"\n{cell.interval}", style="dim")
     return text
-
-
-def markdown_parts(parts: Sequence[Part], escape: Callable[[str], str], cell_text: Callable[[Cell], str]) -> list[str]:
-    """Return the lines of all scenarios.
-
-    Args:
-        parts: the tables.
-        escape: makes text safe for Markdown.
-        cell_text: writes a cell on one line.
-    """
-    lines: list[str] = []
-    for part in parts:
-        headings = [part.of, "", *part.headings, "evidence"]
-        align = ["---", "---", *["---:"] * len(part.headings), "---"]
-        lines += ["", f"### {escape(part.title)}", "", escape(part.method), "", _row([escape(h) for h in headings])]
-        lines.append(_row(align))
-        for row in part.rows:
-            numbers = [escape(cell_text(cell)) for cell in row.cells]
-            lines.append(_row([escape(row.name), escape(row.detail), *numbers, escape(row.evidence)]))
-        if part.sentences:
-            lines += ["", *(f"- {escape(sentence)}" for sentence in part.sentences)]
-    return lines
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def to_json_part(part: Part, metric: Callable[[Cell], dict[str, Any]]) -> dict[str, Any]:

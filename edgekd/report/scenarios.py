@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.analysis.estimators import needed_samples
 from edgekd.analysis.scenarios import best_batch, load, scaling, starts, throughputs
 from edgekd.analysis.sustained import Verdict, endurance
-from edgekd.report import units
 from edgekd.report.cells import Cell, duration, missing, of_estimate, plain
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _server(named: Named) -> Part:
 
 
 def _load_words(found: Load) -> str:
-    share = "" if found.load_share is None else f"{100 * found.load_share:.0f} % load"
+    share = "" if found.load_share is None else f"{units.short_percent(found.load_share)} load"
     return ", ".join(part for part in (share, "saturated" if found.saturated else "") if part)
 
 
@@ -223,9 +223,6 @@ def _sustained(named: Named) -> Part:
 
 
 def _endurance_cells(found: Endurance) -> list[Cell]:
-    def relative(value: float, _low: float, _high: float) -> str:
-        return units.relative(value)
-
     def interval(_: float, low: float, high: float) -> str:
         return units.relative_interval(low, high)
 
@@ -233,14 +230,14 @@ def _endurance_cells(found: Endurance) -> list[Cell]:
     return [
         plain(found.seconds, units.duration),
         *times,
-        of_estimate(found.drift, relative, interval, "fewer than ten slices"),
+        of_estimate(found.drift, units.relative, interval, "fewer than ten slices"),
         plain(found.worst_p95_s, units.duration),
         missing("the machine does not tell")
         if found.clock_hz is None
         else Cell(" to ".join(dict.fromkeys(map(units.frequency, found.clock_hz)))),
         missing("the machine does not tell")
         if found.temperature_c is None
-        else Cell(f"{found.temperature_c[0]:.0f} to {found.temperature_c[1]:.0f} \u00b0C"),
+        else Cell(" to ".join(map(units.temperature, found.temperature_c))),
     ]
 
 
@@ -248,7 +245,8 @@ def _endurance_words(found: Endurance) -> str:
     verdict = found.verdict
     if verdict is Verdict.TOO_SHORT:
         return "too short to tell; give more --minutes."
-    drift = "" if found.drift is None else f" (p50 {units.relative(found.drift.value)} from start to end)"
+    change = found.drift and units.relative(found.drift.value, found.drift.low, found.drift.high)
+    drift = f" (p50 {change} from start to end)" if change else ""
     if verdict is Verdict.THROTTLED:
         why = ", ".join(found.throttled) or "the clock fell"
         return f"{verdict.value}, because the machine held itself back: {why}{drift}. Cool it, then measure again."

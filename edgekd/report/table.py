@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.analysis.bootstrap import RESAMPLES
 from edgekd.analysis.stats import needed_samples, speed_up, summarize
-from edgekd.report import units
 from edgekd.report.cells import Cell, Column, duration, missing, of_estimate, plain
 from edgekd.report.emulated import NO_LATENCY, NO_PEAK
 from edgekd.report.quality import NO_TEACHER, QUALITY_COLUMNS, quality_cells

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.analysis.gain_words import METRIC_NAMES, POINTS
 from edgekd.analysis.paired_quality import score_change
-from edgekd.analysis.pareto import Point, front, knee
-from edgekd.report import units
+from edgekd.analysis.pareto import Point, front
+from edgekd.report.recommend_words import budget_clause
 from edgekd.tasks import MAIN_METRIC, TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgekd.report.cells import Cell
+    from edgekd.report.recommendation import Recommendation
     from edgekd.report.table import Row, Table
 
 
@@ -32,31 +34,30 @@ def _points(rows: Sequence[Row], cost: str) -> list[Point]:
     return found
 
 
-def headline(table: Table, dropped: frozenset[str] = frozenset()) -> list[str]:
-    """Say what the balanced, the fastest and the most accurate (the best) student cost and bring.
+def headline(
+    table: Table, dropped: frozenset[str] = frozenset(), recommendation: Recommendation | None = None
+) -> list[str]:
+    """Say what the recommended, the fastest and the most accurate (the best) student cost and bring.
 
-    The balanced student is the knee of the front of the main score against p50 latency. Variants named in
-    ``dropped`` are not considered.
+    Variants named in ``dropped`` are not considered.
     """
     rows = [row for row in table.rows if row.result.variant not in dropped]
     students = [row for row in rows if not row.is_teacher]
-    if not students:
+    if not students or recommendation is None:
         return ["No student was measured."]
     if table.reference is None:
         return ["No teacher was measured, so there is nothing to compare the students with."]
-    by_name = {row.name: row for row in students}
-    line = [row for row in front_of(students, "p50_s") if row.name in by_name]
-    balanced = knee(_points([*students, table.reference], "p50_s"))
-    chosen = by_name.get(balanced.name) if balanced else None
-    if chosen is None and line:
-        chosen = line[-1]
-    if chosen is None:
+    chosen = next(row for row in table.rows if row.name == recommendation.variant)
+    line = front_of(students, "p50_s")
+    if not line or chosen.cells["p50_s"].value is None:
         return ["The samples are too few to compare latencies."]
-    sentences = [_against_teacher(chosen, table.reference)]
+    target = chosen.result.target
+    clause = budget_clause(target, recommendation.checks, recommendation.fits)
+    sentences = [f"{_against_teacher(chosen, table.reference)}{clause}."]
     best = "most accurate" if table.task is TaskKind.SINGLE_LABEL else "best"
     for adjective, row in (("fastest", line[0]), (best, line[-1])):
         if row is not chosen:
-            sentences.append(f"The {adjective} student, {_against_teacher(row, table.reference, comma=',')}")
+            sentences.append(f"The {adjective} student, {_against_teacher(row, table.reference, comma=',')}.")
     return sentences
 
 
@@ -97,4 +98,4 @@ def _size_words(row: Row, teacher: Row) -> str:
 
 def _against_teacher(row: Row, teacher: Row, comma: str = "") -> str:
     speed = _speed_words(row.cells["speed_up"])
-    return f"{row.name}{comma} is {speed}, {_quality_words(row, teacher)}, {_size_words(row, teacher)}."
+    return f"{row.name}{comma} is {speed}, {_quality_words(row, teacher)}, {_size_words(row, teacher)}"

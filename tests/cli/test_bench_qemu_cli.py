@@ -31,7 +31,7 @@ def test_the_table_has_answers_and_memory_and_no_time(folder):  # noqa: F811
     assert "tiny: 0 of 10 answers differ from those of" in words
     assert "logits are equal." in words
     heading = next(line.split() for line in done.stdout.splitlines() if line.split()[:1] == ["variant"])
-    assert heading == ["variant", "accuracy", "steady", "RSS", "size", "evidence"]
+    assert heading == ["variant", "accuracy", "steady", "RSS", "size"]
     assert (folder / "out" / "toy-9000" / "tiny.result.json").is_file()
 
 

@@ -53,7 +53,7 @@ def test_no_heavy_import(command):
     code = (
         "import sys\nfrom typer.testing import CliRunner\nfrom edgekd.cli.app import app\n"
         f"assert CliRunner().invoke(app, {command!r}).exit_code == 0\n"
-        "heavy = {'torch', 'transformers', 'onnxruntime', 'numpy', 'altair', 'datasets'} & set(sys.modules)\n"
+        "heavy = {'torch', 'transformers', 'onnxruntime', 'numpy', 'vl_convert', 'datasets'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

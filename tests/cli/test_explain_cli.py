@@ -114,7 +114,7 @@ def test_a_file_and_stdin_skip_blank_lines(bundle, tmp_path):
 
 
 def test_a_page_is_self_contained_and_escaped(bundle, tmp_path):
-    pytest.importorskip("altair")
+    pytest.importorskip("vl_convert")
     page = tmp_path / "out.html"
     ok(invoke(bundle, "great <script>alert(1)</script> & \x1b[31m", "--html", str(page), "--faithfulness", "run"))
     html = page.read_text(encoding="utf-8")
@@ -204,7 +204,7 @@ def test_explaining_needs_no_training_library(bundle):
     code = (
         "import sys; sys.argv = ['edgekd', 'explain', sys.argv[1], 'great film']\n"
         "import atexit; from edgekd.cli.app import main\n"
-        "names = ('torch', 'transformers', 'datasets', 'onnx', 'altair', 'jinja2')\n"
+        "names = ('torch', 'transformers', 'datasets', 'onnx', 'vl_convert', 'jinja2')\n"
         "atexit.register(lambda: print([m for m in names if m in sys.modules]))\n"
         "main()"
     )

@@ -40,7 +40,7 @@ def test_report_of_a_folder(folder, tmp_path):
     assert "Dropped bag-fp32" in result.stdout
     assert f"Wrote {out / 'report.json'}" in result.stderr
     assert json.loads((out / "report.json").read_text())["title"] == "Toy run"
-    assert (out / "report.md").read_text().startswith("# Toy run\n")
+    assert (out / "report.md").read_text().startswith("## Toy run\n")
     assert (out / "report.csv").read_text().count("\n") == 7
     assert not (out / "report.html").exists()
 

@@ -38,7 +38,7 @@ def measured(variant="cnn-vocab-int8", **changes):
 @pytest.mark.parametrize(
     ("accuracy", "confirmed", "words"),
     [
-        (0.86, True, "proven within 1 point on test texts: accuracy +0.0 points ["),
+        (0.86, True, "proven within 1 point on test texts: accuracy 0.0 points ["),
         (0.855, None, "cannot tell on test texts whether it stays within 1 point: accuracy -0.50 points ["),
         (
             0.8,

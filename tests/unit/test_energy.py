@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgekd import units
 from edgekd.analysis.energy import joules_a_call
 from edgekd.bench.collect import Measured
 from edgekd.bench.energy import EnergyPhase
@@ -15,7 +16,6 @@ from edgekd.bench.power_sampling import PowerMeter, StreamMeter, Used, integrate
 from edgekd.bench.sysfs import read_int
 from edgekd.measurements import Energy
 from edgekd.progress import Silent
-from edgekd.report import units
 from tests.sensors import JETSON, PI5, X86, script, write_tree
 
 PMIC = """   3V7_WL_SW_A current(0)=0.10000000A

@@ -20,7 +20,6 @@ from edgekd.estimate.processor import instructions_per_cycle
 from edgekd.measurements import Estimate
 from edgekd.progress import Silent
 from edgekd.report.export import to_json_value
-from edgekd.report.markdown import to_markdown
 from edgekd.report.model import build_report
 from edgekd.report.terminal import render_terminal
 from edgekd.results import Evidence, load_result
@@ -118,32 +117,31 @@ def shown(results):
     console = Console(width=140, file=io.StringIO())
     for part in render_terminal(report):
         console.print(part)
-    return report, console.file.getvalue(), to_markdown(report, {})
+    return report, console.file.getvalue()
 
 
 def test_estimates_stand_in_a_table_of_their_own():
     calibrated = some_estimate(kind="traced", processor="gpu", calibration_factor=1.5)
-    report, terminal, markdown = shown([make_result(estimates=[some_estimate(), calibrated], evidence=Evidence.HOST)])
+    report, terminal = shown([make_result(estimates=[some_estimate(), calibrated], evidence=Evidence.HOST)])
     assert "Estimates: computed, not measured" in terminal
     line = next(line for line in terminal.splitlines() if "12 ms" in line)
     assert " ".join(line.split()) == "cnn-int8 raspberry-pi-4 20 12 ms 6 ms to 25 ms roofline estimated"
-    *_, bare = shown([make_result(estimates=[some_estimate(with_tokenizer=False)])])
-    assert "| roofline, without tokenizer |" in bare
+    _, bare = shown([make_result(estimates=[some_estimate(with_tokenizer=False)])])
+    assert "without" in bare
     assert "raspberry-pi-4, GPU" in terminal
     assert "instruction trace, calibrated" in terminal
-    assert "| 12 operators \\| and so on |" in markdown
     [row] = to_json_value(report)["sections"][0]["rows"]
     assert [estimate["evidence"] for estimate in row["estimates"]] == ["estimated", "estimated"]
+    assert row["estimates"][0]["basis"] == "12 operators | and so on"
     assert row["evidence"] == "host"
 
 
 def test_no_measured_cell_holds_an_estimate_and_nothing_is_shown_without_one():
-    with_estimate, *_ = shown([make_result(estimates=[some_estimate(latency_s=77.0)])])
-    without, terminal, markdown = shown([make_result()])
+    with_estimate, _ = shown([make_result(estimates=[some_estimate(latency_s=77.0)])])
+    without, terminal = shown([make_result()])
     cells = [report.sections[0].table.rows[0].cells for report in (with_estimate, without)]
     assert cells[0] == cells[1]
     assert "Estimates" not in terminal
-    assert "Estimates" not in markdown
 
 
 class Fakes:

@@ -174,55 +174,56 @@ def test_exactly_the_allowed_loss_is_allowed():
         (
             variant("a", 0.25, 0.5),
             "best",
-            "the fastest proven within 1 point: 0.25x the size (2.5 MB), p50 0.50x [0.50, 0.50], "
-            "accuracy +0.0 points [-0.3, +0.3] on 1,000 texts",
+            "the fastest proven within 1 point: 0.25x the size (2.50 MB), p50 0.50x [0.50 to 0.50], "
+            "accuracy 0.0 points [-0.3 to +0.3] on 1,000 texts",
         ),
         (
             variant("a", 0.25, 0.5, lost=5),
             "kept",
-            "smaller and faster: 0.25x the size (2.5 MB), p50 0.50x [0.50, 0.50], "
-            "accuracy -0.50 points [-1.02, +0.02] on 1,000 texts: within 1 point, not proven",
+            "smaller and faster: 0.25x the size (2.50 MB), p50 0.50x [0.50 to 0.50], "
+            "accuracy -0.50 points [-1.02 to +0.02] on 1,000 texts: within 1 point, not proven",
         ),
         (
             variant("a", 0.25, 1.5),
             "kept",
-            "smaller, although slower: 0.25x the size (2.5 MB), p50 1.50x [1.50, 1.50], "
-            "accuracy +0.0 points [-0.3, +0.3] on 1,000 texts: proven within 1 point",
+            "smaller, although slower: 0.25x the size (2.50 MB), p50 1.50x [1.50 to 1.50], "
+            "accuracy 0.0 points [-0.3 to +0.3] on 1,000 texts: proven within 1 point",
         ),
         (
             variant("a", 0.9, 1.21),
             "dropped",
-            "slower (p50 1.21x [1.21, 1.21]) and only 0.90x the size (9 MB), "
-            "accuracy +0.0 points [-0.3, +0.3] on 1,000 texts",
+            "slower (p50 1.21x [1.21 to 1.21]) and only 0.90x the size (9.00 MB), "
+            "accuracy 0.0 points [-0.3 to +0.3] on 1,000 texts",
         ),
         (
             variant("a", 1.5, 0.9),
             "dropped",
-            "larger (1.50x the size) and only p50 0.90x [0.90, 0.90], accuracy +0.0 points [-0.3, +0.3] on 1,000 texts",
+            "larger (1.50x the size) and only p50 0.90x [0.90 to 0.90], "
+            "accuracy 0.0 points [-0.3 to +0.3] on 1,000 texts",
         ),
         (
             variant("a", 1.1, 1.1),
             "dropped",
-            "slower (p50 1.10x [1.10, 1.10]) and larger (1.10x the size), "
-            "accuracy +0.0 points [-0.3, +0.3] on 1,000 texts",
+            "slower (p50 1.10x [1.10 to 1.10]) and larger (1.10x the size), "
+            "accuracy 0.0 points [-0.3 to +0.3] on 1,000 texts",
         ),
         (
             variant("a", 0.99, 0.99),
             "dropped",
-            "neither smaller nor faster than cnn-fp32: 0.99x the size (9.9 MB), p50 0.99x [0.99, 0.99], "
-            "accuracy +0.0 points [-0.3, +0.3] on 1,000 texts",
+            "neither smaller nor faster than cnn-fp32: 0.99x the size (9.90 MB), p50 0.99x [0.99 to 0.99], "
+            "accuracy 0.0 points [-0.3 to +0.3] on 1,000 texts",
         ),
         (
             variant("a", 0.25, 0.5, lost=40),
             "dropped",
-            "loses more than 1 point, proven: 0.25x the size (2.5 MB), p50 0.50x [0.50, 0.50], "
-            "accuracy -4.0 points [-5.2, -2.7] on 1,000 texts",
+            "loses more than 1 point, proven: 0.25x the size (2.50 MB), p50 0.50x [0.50 to 0.50], "
+            "accuracy -4.0 points [-5.2 to -2.7] on 1,000 texts",
         ),
         (
             variant("a", 0.25, 0.5, gained=20, lost=32),
             "dropped",
-            "loses more than 1 point, though that is not proven: 0.25x the size (2.5 MB), p50 0.50x [0.50, 0.50], "
-            "accuracy -1.2 points [-2.6, +0.2] on 1,000 texts",
+            "loses more than 1 point, though that is not proven: 0.25x the size (2.50 MB), p50 0.50x [0.50 to 0.50], "
+            "accuracy -1.2 points [-2.6 to +0.2] on 1,000 texts",
         ),
     ],
 )
@@ -246,7 +247,7 @@ def test_a_degenerate_candidate_is_dropped_whatever_it_costs():
 def test_a_degenerate_base_stays_and_says_so():
     found = judged(problems={"cnn-fp32": ["always says 'no'."]})["cnn-fp32"]
     assert found.status == "best"
-    assert "the model itself (always says 'no'): 10 MB, p50 1 ms, accuracy 80.0 % on 1,000 texts" in found.reason
+    assert "the model itself (always says 'no'): 10.0 MB, p50 1.00 ms, accuracy 80.0 % on 1,000 texts" in found.reason
 
 
 def test_a_decision_carries_its_numbers():
@@ -271,8 +272,8 @@ def test_int8_that_is_slower_gives_way_to_a_smaller_one_that_is_not():
     found = judged(variant("cnn-int8", 0.26, 1.21), variant("cnn-int8-embeddings", 0.26, 1.0))
     assert found["cnn-int8-embeddings"].status == "best"
     assert found["cnn-int8"].reason.startswith(
-        "slower, and cnn-int8-embeddings is faster (p50 1.00x [1.00, 1.00]); this is 0.26x the size (2.6 MB), "
-        "p50 1.21x [1.21, 1.21]"
+        "slower, and cnn-int8-embeddings is faster (p50 1.00x [1.00 to 1.00]); this is 0.26x the size (2.60 MB), "
+        "p50 1.21x [1.21 to 1.21]"
     )
 
 
@@ -317,7 +318,7 @@ def test_nothing_to_try_leaves_the_base():
     found = judged()["cnn-fp32"]
     assert found.status == "best"
     assert found.reason == (
-        "no faster one is proven within 1 point: the model itself: 10 MB, p50 1 ms, accuracy 80.0 % on 1,000 texts"
+        "no faster one is proven within 1 point: the model itself: 10.0 MB, p50 1.00 ms, accuracy 80.0 % on 1,000 texts"
     )
 
 
@@ -365,15 +366,15 @@ def test_the_nearest_miss_is_the_one_that_misses_least():
     found = judged(variant("a", 0.3, 0.3), variant("b", 0.21, 0.6), variant("c", 0.1, 0.1, lost=50), limits=limits)
     assert [found[name].status for name in "abc"] == ["nearest-miss", "kept", "dropped"]
     assert found["a"].reason.startswith(
-        "nothing meets the limits, this is nearest: misses p95 1.5x (0.3 ms, at most 0.2 ms) and "
-        "size 1.5x (3 MB, at most 2 MB): 0.30x the size"
+        "nothing meets the limits, this is nearest: misses p95 1.5x (300 \u00b5s, at most 200 \u00b5s) and "
+        "size 1.5x (3.00 MB, at most 2 MB): 0.30x the size"
     )
 
 
 def test_the_base_is_the_nearest_miss_when_nothing_else_is_acceptable():
     found = judged(variant("c", 0.1, 0.1, lost=50), limits=Limits(size_bytes=2e6))
     assert found["cnn-fp32"].status == "nearest-miss"
-    assert "misses size 5x (10 MB, at most 2 MB): the model itself" in found["cnn-fp32"].reason
+    assert "misses size 5x (10.0 MB, at most 2 MB): the model itself" in found["cnn-fp32"].reason
 
 
 def test_too_few_calls_for_a_percentile_miss_its_limit():
@@ -391,7 +392,7 @@ def test_an_untimed_candidate_is_judged_by_size_and_score():
     found = judged(fp16, untimed={"cnn-fp16"})["cnn-fp16"]
     assert found.status == "kept"
     assert (found.latency_ratio, found.p50_s, found.p95_s) == (None, None, None)
-    assert found.reason.startswith("smaller: 0.50x the size (5 MB), latency not compared")
+    assert found.reason.startswith("smaller: 0.50x the size (5.00 MB), latency not compared")
     assert judged(variant("cnn-fp16", 1.0), untimed={"cnn-fp16"})["cnn-fp16"].reason.startswith(
         "not smaller than cnn-fp32: "
     )
@@ -469,7 +470,8 @@ TEACHER = make_teacher(variant="teacher-int8", texts=TEXTS).model_copy(
 def test_without_limits_the_most_accurate_is_chosen_and_the_sentence_says_what_would_change_it():
     found = overall([TEACHER, student("cnn-int8", gained=10), student("bag-int8")])
     assert (found.variant, found.status, found.is_choice, found.model) == ("teacher-int8", "best", True, "")
-    assert found.reason.startswith("the best accuracy: 24 MB, p50 5 ms, accuracy 90.0 % on 1,000 texts; without limits")
+    words = "the best accuracy: 24.0 MB, p50 5.00 ms, accuracy 90.0 % on 1,000 texts; without limits"
+    assert found.reason.startswith(words)
 
 
 def test_within_limits_the_fastest_of_those_that_are_not_proven_worse_is_chosen():
@@ -478,7 +480,7 @@ def test_within_limits_the_fastest_of_those_that_are_not_proven_worse_is_chosen(
     assert found.variant == "bag-int8"
     assert found.reason == (
         "the fastest within the limits (size 12 MB) that is not proven worse than cnn-int8 (accuracy 81.0 % on 1,000 "
-        "texts): 10 MB, p50 0.2 ms, accuracy 80.8 % on 1,000 texts"
+        "texts): 10.0 MB, p50 200 \u00b5s, accuracy 80.8 % on 1,000 texts"
     )
     worse = student("bag-int8", speed=0.2, lost=30)
     assert overall([TEACHER, slow, worse], limits=Limits(size_bytes=12e6)).variant == "cnn-int8"
@@ -501,7 +503,7 @@ def test_models_measured_at_different_times_must_differ_more_to_be_called_faster
 def test_the_choice_may_be_a_near_miss():
     found = overall([TEACHER, student("cnn-int8", size=0.3)], limits=Limits(size_bytes=2e6))
     assert (found.variant, found.status) == ("cnn-int8", "nearest-miss")
-    assert "misses size 1.5x (3 MB, at most 2 MB)" in found.reason
+    assert "misses size 1.5x (3.00 MB, at most 2 MB)" in found.reason
 
 
 def test_an_untimed_variant_is_chosen_only_for_its_score():
@@ -544,8 +546,8 @@ def test_an_allowed_loss_in_words(metric, value, words):
 
 def test_an_end_that_is_not_one_never_looks_like_one():
     near = latency_ratio(BASE, variant("a", speed=0.9964))
-    assert latency(near) == "p50 0.996x [0.996, 0.996]"
-    assert latency(latency_ratio(BASE, variant("a", speed=1.0))) == "p50 1.00x [1.00, 1.00]"
+    assert latency(near) == "p50 0.996x [0.996 to 0.996]"
+    assert latency(latency_ratio(BASE, variant("a", speed=1.0))) == "p50 1.00x [1.00 to 1.00]"
     assert latency(None) == "latency not compared"
 
 

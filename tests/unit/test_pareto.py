@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekd.analysis.pareto import Point, dominates, front, knee
+from edgekd.analysis.pareto import Point, dominates, front
 
 small = st.integers(0, 6).map(float)
 points = st.lists(st.builds(Point, name=st.just("p"), benefit=small, cost=small.map(lambda c: c + 1)), max_size=12)
@@ -35,27 +35,6 @@ def test_front_of_a_front_is_itself(cloud):
     assert front(front(cloud)) == front(cloud)
 
 
-@given(points)
-def test_knee_is_on_the_front(cloud):
-    found = knee(cloud)
-    assert found in front(cloud) if cloud else found is None
-
-
 def test_nan_is_never_on_the_front():
     good = Point("good", 0.8, 1.0)
     assert front([good, Point("nan", math.nan, 0.5), Point("nan", 0.9, math.nan)]) == [good]
-
-
-def test_knee_is_the_bend():
-    # In log cost the straight line passes 0.85 at cost 10; the middle point lies above it, the other below.
-    bag, cnn, cut, teacher = (
-        Point("bag", 0.80, 1.0),
-        Point("cnn", 0.88, 10.0),
-        Point("cut", 0.885, 50.0),
-        Point("teacher", 0.90, 100.0),
-    )
-    assert knee([teacher, cut, cnn, bag]) is cnn
-
-
-def test_knee_of_two_points_is_the_cheap_one():
-    assert knee([Point("a", 0.8, 1.0), Point("b", 0.9, 10.0)]).name == "a"

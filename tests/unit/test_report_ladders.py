@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from edgekd.decisions import Confirmation, Decision, Span
-from edgekd.report.export import to_decisions_csv, to_json_value
+from edgekd.report.export import to_json_value
+from edgekd.report.export_csv import to_decisions_csv
 from edgekd.report.ladder_terminal import render_decisions
-from edgekd.report.ladders import KEY, TITLE, ladders
-from edgekd.report.markdown import to_markdown
+from edgekd.report.ladders import TITLE, ladders
 from edgekd.report.model import build_report
 from edgekd.report.write import write_report
 from edgekd.tasks import TaskKind
@@ -141,23 +141,8 @@ def test_terminal_does_not_read_markup():
     assert "[red]x[/red]" in printed([decision(EVIL, model=EVIL, reason=EVIL)], 160).replace("\n", "")
 
 
-def test_markdown_has_a_table_for_each_model_with_equal_columns():
-    lines = to_markdown(report(ALL), {}).splitlines()
-    start = lines.index("#### cnn")
-    table = [line for line in lines[start:] if line.startswith("|")]
-    assert len(table) == 2 + 5
-    assert len({line.count("|") for line in table}) == 1
-    assert table[0] == "| candidate | size | p50 | accuracy | verdict | on test | evidence | reason |"
-    assert table[3].startswith("| cnn-int8 | 0.26x \\[4.30 MB\\] | 1.14x \\[1.11 to 1.16\\] |")
-    assert "| dropped | - | host | Why tried: four times the speed of fp32. Because of cnn-int8. |" in table[3]
-    assert "| **best** | loses more | host |" in table[4]
-    assert KEY in lines
-    assert "**Choice for cpu: cnn-vocab-int8, the best accuracy: 1.2 MB (host).**" in lines
-    assert "- **dropped** bag-int8: bag-fp32 is faster. (host)" in lines
-
-
 def test_pages_escape_what_decisions_say(tmp_path):
-    pytest.importorskip("altair")
+    pytest.importorskip("vl_convert")
     pytest.importorskip("vl_convert")
     pytest.importorskip("jinja2")
     evil = [
@@ -166,7 +151,7 @@ def test_pages_escape_what_decisions_say(tmp_path):
     ]
     write_report(report(evil), tmp_path, ["html", "md"])
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "<script" not in page
+    assert page.count("<script") == 1  # that of the page
     assert page.count("&lt;script&gt;") >= 6
     rows = [line for line in (tmp_path / "report.md").read_text().splitlines() if "alert" in line]
     assert rows
@@ -174,13 +159,13 @@ def test_pages_escape_what_decisions_say(tmp_path):
 
 
 def test_html_shows_the_ladder(tmp_path):
-    pytest.importorskip("altair")
+    pytest.importorskip("vl_convert")
     pytest.importorskip("vl_convert")
     pytest.importorskip("jinja2")
     write_report(report(ALL), tmp_path, ["html"])
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     for text in (
-        "<h4>cnn</h4>",
+        '<h4 dir="auto">cnn</h4>',
         "1.14x<small>1.11 to 1.16</small>",
         "on test: loses more",
         "Choice for cpu",

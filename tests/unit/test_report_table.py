@@ -78,7 +78,7 @@ def test_no_results():
 def test_headline_names_speed_accuracy_and_size():
     [section] = report([make_teacher(), make_result(accuracy=0.8575)]).sections
     assert section.headline == [
-        "cnn-int8 is 15.5x faster than the teacher at p50, 4.2 points less accurate, 20x smaller."
+        "cnn-int8 is 15.5x faster than the teacher at p50, 4.2 points less accurate, 20x smaller, fits cpu's budget."
     ]
 
 
@@ -162,7 +162,8 @@ def test_fronts():
 
 
 def test_the_same_results_give_the_same_report():
-    from edgekd.report.export import to_csv, to_json_value
+    from edgekd.report.export import to_json_value
+    from edgekd.report.export_csv import to_csv
 
     first, second = report(make_session()), report(make_session())
     assert to_json_value(first) == to_json_value(second)
@@ -171,7 +172,7 @@ def test_the_same_results_give_the_same_report():
 
 def test_commands_come_from_the_run_or_from_the_results():
     assert report([make_result()], run={"commands": ["make demo"]}).commands == ["make demo"]
-    assert report([make_result()]).commands == ["edgekd bench run/bundles/cpu/cnn-int8 --target cpu"]
+    assert report([make_result()]).commands == ["edgekd bench run/bundles/cpu/cnn-int8 --target cpu --data toy"]
 
 
 def test_two_boards_of_a_kind_have_a_table_each():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekd.report import units
+from edgekd import units
 
 
 @pytest.mark.parametrize(

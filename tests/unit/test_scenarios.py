@@ -16,7 +16,6 @@ from edgekd.devices import find_profile
 from edgekd.errors import ConfigError
 from edgekd.measurements import ColdStart, Moment
 from edgekd.report.export import to_json_value
-from edgekd.report.markdown import to_markdown
 from edgekd.report.model import build_report
 from edgekd.report.scenarios import scenario_parts
 from edgekd.report.table import build_table
@@ -118,10 +117,8 @@ def test_reports_show_every_scenario_with_its_evidence(results):
     report = build_report(results, title="toy", host_targets=["cpu"], resamples=50)
     [section] = report.sections
     assert [part.key for part in section.scenarios] == ["lengths", "offline", "server", "cold", "sustained"]
-    markdown = to_markdown(report, {})
     shown = json.loads(json.dumps(to_json_value(report)))["sections"][0]["scenarios"]
     for part in section.scenarios:
-        assert f"### {part.title}" in markdown
         assert {row["name"] for row in shown[part.key]["rows"]} == {"teacher-fp32", "bag-int8"}
         assert {row["evidence"] for row in shown[part.key]["rows"]} == {"host"}
     assert shown["server"]["rows"][0]["values"]["texts/s"]["value"] == results[0].server[0].rate_per_s

@@ -11,11 +11,11 @@ onnx = pytest.importorskip("onnx")
 
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
+from edgekd import units  # noqa: E402
 from edgekd.compress.int8 import dynamic_int8  # noqa: E402
 from edgekd.config import StudentConfig  # noqa: E402
 from edgekd.devices import find_profile  # noqa: E402
 from edgekd.export.onnx import export_onnx  # noqa: E402
-from edgekd.report import units  # noqa: E402
 from edgekd.student.base import count_parameters  # noqa: E402
 from edgekd.student.cost import COSTS, LENGTH, Cost  # noqa: E402
 from edgekd.student.kinds import build_student  # noqa: E402

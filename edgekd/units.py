@@ -1,4 +1,8 @@
-"""Numbers as text: the only place that rounds. Decimal units; significant digits follow the interval."""
+"""Numbers as text: the only place that rounds. Decimal units; significant digits follow the interval.
+
+A value with an interval shows two digits of its uncertainty, three significant digits at most; one without shows three.
+An end of a change's interval that is not 0 never looks like 0.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ _TIME_STEPS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "\u00b5s"), (1e-9, "ns"))
 _JOULE_STEPS = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "\u00b5J"), (1e-9, "nJ"))
 _BYTE_STEPS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 _COUNT_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+MEANT_EQUAL = 1e-9  # how far apart two numbers may be by rounding alone
 MISSING = "n/a"
 BLANK = "-"
 
@@ -18,12 +23,13 @@ def _decimals_for(value: float, half_width: float | None) -> int:
     Without an interval three significant digits are shown.
     """
     rounded = float(f"{value:.3g}")  # 0.9996 prints as 1.00, not as 1.000
+    by_interval = 1 - math.floor(math.log10(half_width)) if half_width is not None and half_width > 0 else None
     if rounded == 0:
-        return 0
+        return max(0, by_interval or 0)
     significant = 2 - math.floor(math.log10(abs(rounded)))
-    if half_width is None or half_width <= 0:
+    if by_interval is None:
         return max(0, significant)
-    return max(0, min(1 - math.floor(math.log10(half_width)), significant))
+    return max(0, min(by_interval, significant))
 
 
 def number(value: float, half_width: float | None = None) -> str:
@@ -90,6 +96,37 @@ def short_size(value_bytes: float) -> str:
     return _with_unit(f"{value_bytes / factor:.3g}", unit)
 
 
+def short_energy(value_j: float) -> str:
+    """Write a round energy without trailing zeros, for axes."""
+    factor, unit = _scaled(value_j, _JOULE_STEPS)
+    return _with_unit(f"{value_j / factor:.3g}", unit)
+
+
+def short_percent(share: float) -> str:
+    """Write a round share without trailing zeros, for axes."""
+    return f"{100 * share:.3g} %"
+
+
+def short_number(value: float) -> str:
+    """Write a round number without trailing zeros, for axes."""
+    return f"{value:.3g}"
+
+
+def short_correlation(difference: float) -> str:
+    """Write a round difference of correlations with its sign, for axes."""
+    return f"{difference:+.3g}" if difference else "0"
+
+
+def temperature(value_c: float) -> str:
+    """Write a temperature in whole degrees Celsius."""
+    return f"{value_c:.0f} \u00b0C"
+
+
+def short_points(difference: float) -> str:
+    """Write a round difference of shares in percentage points with its sign, for axes."""
+    return f"{100 * difference:+.3g}" if difference else "0"
+
+
 def count(value: float) -> str:
     """Write a count with k, M or G."""
     factor, unit = _scaled(value, _COUNT_STEPS)
@@ -129,10 +166,14 @@ def percent_interval(low: float, high: float) -> str:
     return f"{100 * low:.{decimals}f} to {100 * high:.{decimals}f}"
 
 
-def points(difference: float) -> str:
+def rough_percent(share: float) -> str:
+    """Write a share with two significant digits, for what is only roughly known and for limits."""
+    return f"{float(f'{100 * share:.2g}'):g} %"
+
+
+def points(difference: float, low: float | None = None, high: float | None = None) -> str:
     """Write a difference of two shares in percentage points, always with its sign."""
-    rounded = round(100 * difference, 1)
-    return f"{rounded:+.1f} pt" if rounded else "0.0 pt"
+    return f"{_signed(100 * difference, _change_decimals(1, 100, low, high))} pt"
 
 
 def points_amount(difference: float) -> str:
@@ -142,7 +183,48 @@ def points_amount(difference: float) -> str:
 
 def points_interval(low: float, high: float) -> str:
     """Write the interval of a difference in percentage points."""
-    return f"{100 * low:+.1f} to {100 * high:+.1f}"
+    decimals = _change_decimals(1, 100, low, high)
+    return f"{_signed(100 * low, decimals)} to {_signed(100 * high, decimals)}"
+
+
+def _signed(value: float, decimals: int) -> str:
+    """Write a number with its sign; what rounds to 0 has none."""
+    rounded = round(value, decimals)
+    return f"{rounded:+,.{decimals}f}" if rounded else f"{0:.{decimals}f}"
+
+
+def _change_decimals(least: int, scale: float, low: float | None, high: float | None) -> int:
+    """Return ``least`` decimals, or more where an end that is not 0 would look like 0."""
+    return least if low is None or high is None else _decimals_apart(least, (scale * low, scale * high), 0.0)
+
+
+def _decimals_apart(least: int, numbers: tuple[float, ...], edge: float) -> int:
+    """Return ``least`` decimals, or more where a number that is not the edge would look like it."""
+
+    def looks_like_it(number: float, decimals: int) -> bool:
+        return abs(number - edge) > MEANT_EQUAL and round(number, decimals) == round(edge, decimals)
+
+    return next((n for n in range(least, 6) if not any(looks_like_it(number, n) for number in numbers)), 6)
+
+
+def score_change(
+    value: float, low: float, high: float, *, in_points: bool, edge: float = 0.0, unit: str = ""
+) -> tuple[str, str]:
+    """Write a change of a score for a sentence, and its interval: "+1.9 points", "+0.9 to +2.9".
+
+    Args:
+        value: the change.
+        low: lower end of its interval.
+        high: upper end.
+        in_points: as points of 0.01 with one decimal; else as it is with three.
+        edge: what a verdict rests on; a number that is not the edge never looks like it.
+        unit: behind the value.
+    """
+    scale, least = (100, 1) if in_points else (1, 3)
+    judged = (low, high) if edge == 0 else (value, low, high)
+    decimals = _decimals_apart(least, tuple(scale * number for number in judged), scale * edge)
+    told, *ends = (_signed(scale * number, decimals) for number in (value, low, high))
+    return f"{told} {unit}".rstrip(), " to ".join(ends)
 
 
 def correlation(value: float) -> str:
@@ -150,20 +232,36 @@ def correlation(value: float) -> str:
     return f"{value + 0.0:.3f}"
 
 
-def correlation_change(difference: float) -> str:
-    """Write a difference of two correlations, always with its sign."""
-    rounded = round(difference, 3)
-    return f"{rounded:+.3f}" if rounded else "0.000"
-
-
 def correlation_interval(low: float, high: float) -> str:
     """Write the interval of a correlation."""
-    return f"{low:.3f} to {high:.3f}"
+    return f"{low + 0.0:.3f} to {high + 0.0:.3f}"
+
+
+def correlation_change(difference: float, low: float | None = None, high: float | None = None) -> str:
+    """Write a difference of two correlations, always with its sign."""
+    return _signed(difference, _change_decimals(3, 1, low, high))
 
 
 def correlation_change_interval(low: float, high: float) -> str:
     """Write the interval of a difference of two correlations."""
-    return f"{low:+.3f} to {high:+.3f}"
+    decimals = _change_decimals(3, 1, low, high)
+    return f"{_signed(low, decimals)} to {_signed(high, decimals)}"
+
+
+def change(difference: float, low: float | None = None, high: float | None = None) -> str:
+    """Write a difference in the units of the data, always with its sign, digits by the interval."""
+    return _signed(difference, _decimals_for(difference, _half(low, high)))
+
+
+def change_interval(difference: float, low: float, high: float) -> str:
+    """Write the interval of such a difference."""
+    decimals = _decimals_for(difference, _half(low, high))
+    return f"{_signed(low, decimals)} to {_signed(high, decimals)}"
+
+
+def _half(low: float | None, high: float | None) -> float | None:
+    """Return half the width of an interval."""
+    return None if low is None or high is None else (high - low) / 2
 
 
 def value_interval(value: float, low: float, high: float) -> str:
@@ -172,20 +270,33 @@ def value_interval(value: float, low: float, high: float) -> str:
     return f"{low:,.{decimals}f} to {high:,.{decimals}f}"
 
 
-def relative(change: float) -> str:
-    """Write a relative change in per cent, always with its sign."""
-    rounded = round(100 * change, 1)
-    return f"{rounded:+,.1f} %" if rounded else "0.0 %"
+def relative(change: float, low: float | None = None, high: float | None = None) -> str:
+    """Write a relative change in per cent, always with its sign: digits by the interval, else one decimal.
+
+    A change below a tenth of a per cent that has no interval, such as one of sizes, shows two digits.
+    """
+    value = 100 * change
+    if low is None or high is None:
+        small = 0 < abs(value) < 0.1
+        return f"{value:+.2g} %" if small else f"{_signed(value, 1)} %"
+    return f"{_signed(value, _relative_decimals(low, high))} %"
 
 
 def relative_interval(low: float, high: float) -> str:
     """Write the interval of a relative change."""
-    return f"{100 * low:+,.1f} to {100 * high:+,.1f}"
+    decimals = _relative_decimals(low, high)
+    return f"{_signed(100 * low, decimals)} to {_signed(100 * high, decimals)}"
+
+
+def _relative_decimals(low: float, high: float) -> int:
+    half = 100 * (high - low) / 2
+    wanted = 1 if half <= 0 else max(0, min(2, 1 - math.floor(math.log10(half))))
+    return _change_decimals(wanted, 100, low, high)
 
 
 def ratio(value: float, low: float | None = None, high: float | None = None) -> str:
     """Write a factor, digits by the interval."""
-    half = None if low is None or high is None else (high - low) / 2
+    half = _half(low, high)
     if half is None:
         return f"{value:.2g}x" if value < 10 else f"{value:,.0f}x"
     return f"{number(value, half)}x"
@@ -197,9 +308,24 @@ def ratio_interval(value: float, low: float, high: float) -> str:
     return f"{low:,.{decimals}f} to {high:,.{decimals}f}"
 
 
-def factor(value: float) -> str:
-    """Write a factor of sizes or latencies with two decimals, small ones with two digits."""
-    return f"{value:.2f}x" if value >= 0.095 else f"{value:.2g}x"
+def factor(value: float, low: float | None = None, high: float | None = None) -> str:
+    """Write a factor of sizes or latencies with two decimals, small ones with two digits.
+
+    With an interval there are more decimals where an end that is not 1 would look like 1.
+    """
+    if low is None or high is None:
+        return f"{value:.2f}x" if value >= 0.095 else f"{value:.2g}x"
+    return f"{value:.{_factor_decimals(low, high)}f}x"
+
+
+def factor_interval(low: float, high: float) -> str:
+    """Write the interval of a factor of sizes or latencies."""
+    decimals = _factor_decimals(low, high)
+    return f"{low:.{decimals}f} to {high:.{decimals}f}"
+
+
+def _factor_decimals(low: float, high: float) -> int:
+    return next((n for n in (2, 3) if all(round(end, n) != 1 or end == 1 for end in (low, high))), 4)
 
 
 def energy(value_j: float, low_j: float | None = None, high_j: float | None = None) -> str:
