@@ -1,41 +1,75 @@
-"""``edgekd gate``: budgets and regressions to an exit code."""
+"""``edgekd gate``: what must hold, to an exit code."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekd.cli.common import print_json, stdout_console
-from edgekd.errors import EXIT_INVALID, ConfigError, EdgekdError
+from edgekd.cli.common import output_format, print_json, stdout_console
+from edgekd.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edgekd.gate.records import GateReport
+    from rich.console import Console
 
-Candidate = Annotated[Path, typer.Argument(help="Bundle folder or result file to judge.", show_default=False)]
+    from edgekd.gate.records import GateReport, GateRun, Outcome
+
+Candidate = Annotated[
+    Path | None,
+    typer.Argument(
+        help="Bundle folder, packed bundle, result file or --benchmark-json file to judge.",
+        show_default="the candidates of edgekd.gate.yaml",
+    ),
+]
 Baseline = Annotated[
     Path | None,
     typer.Option(
         "--baseline",
         "-b",
-        metavar="BUNDLE_OR_RESULT",
-        help="What to compare with. A bundle is measured now, in turns with the candidate.",
+        metavar="PATH",
+        help="What to compare with: a bundle, which is measured now in turns with the candidate, a result file, or a "
+        "record of benchmarks/baselines.",
+        show_default="the newest in benchmarks/baselines",
     ),
 ]
-FailIf = Annotated[
+Require = Annotated[
     list[str] | None,
     typer.Option(
-        "--fail-if",
+        "--require",
+        "-r",
         metavar="RULE",
-        help="METRIC>LIMIT or METRIC<LIMIT; repeatable. % or a sign: against the baseline.",
-        show_default="p95>5%, accuracy<-1pt (multi-label: macro_f1<-1pt, regression: pearson<-0.01), size>5%",
+        help="What must hold, for instance 'p95<20ms', 'p50<+3%', 'accuracy>-0.5pt'; repeatable. A sign or %: against "
+        "the baseline.",
+        show_default="the target's budgets; against a baseline p95<+5%, accuracy>-1pt, size<+5%",
     ),
 ]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="What to judge.", show_default="edgekd.gate.yaml, if there"),
+]
+NoConfig = Annotated[bool, typer.Option("--no-config", help="Do not read edgekd.gate.yaml.")]
 Target = Annotated[
-    str | None,
-    typer.Option("--target", "-t", help="Device profile or alias.", show_default="the candidate's"),
+    list[str] | None,
+    typer.Option(
+        "--target",
+        "-t",
+        help="Device profile or alias; repeatable. Without CANDIDATE: which targets of the file.",
+        show_default="the candidate's; all of the file",
+    ),
+]
+NoProfileBudgets = Annotated[
+    bool, typer.Option("--no-profile-budgets", help="Leave out the budgets of the target's profile.")
+]
+ReportOnly = Annotated[
+    bool | None,
+    typer.Option(
+        "--report-only/--no-report-only",
+        help="Exit code 0 whatever the verdict, for a first week.",
+        show_default="what the file says, else no",
+    ),
 ]
 Devices = Annotated[Path | None, typer.Option("--devices", help="Your own profiles: a YAML file or folder.")]
 Data = Annotated[
@@ -50,8 +84,36 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", metavar="FILE", help="Write all of it as JSON, raw samples too."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-MaxSeconds = Annotated[float, typer.Option(min=1.0, help="Time limit of the latency measurement.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; short for --format json.")]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="What is printed on stdout: text, json, or bencher (Bencher Metric Format).",
+        show_default="text",
+    ),
+]
+Annotate = Annotated[
+    bool | None,
+    typer.Option(
+        "--annotate/--no-annotate",
+        help="Print annotations of GitHub Actions on stderr.",
+        show_default="only where GITHUB_ACTIONS is true",
+    ),
+]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option(min=1.0, help="Time limit of the latency measurement of a target.", show_default="60"),
+]
+Margin = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="How far beyond its limit a change of latency must be to fail; files of one model may differ.",
+        show_default="0.5%",
+    ),
+]
 SelfTest = Annotated[
     bool, typer.Option("--self-test", help="Measure the candidate against itself: can this machine judge?")
 ]
@@ -66,60 +128,78 @@ def register(app: typer.Typer) -> None:
 
 
 def gate(
-    candidate: Candidate,
+    candidate: Candidate = None,
     baseline: Baseline = None,
-    fail_if: FailIf = None,
+    require: Require = None,
     target: Target = None,
+    config: Config = None,
+    no_config: NoConfig = False,
     data: Data = None,
     out: Out = None,
     junit: Junit = None,
     markdown: Markdown = None,
     as_json: Json = False,
-    max_seconds: MaxSeconds = 60.0,
+    output: Format = None,
+    annotate: Annotate = None,
+    report_only: ReportOnly = None,
+    no_profile_budgets: NoProfileBudgets = False,
+    max_seconds: MaxSeconds = None,
+    margin: Margin = None,
     self_test: SelfTest = False,
     devices: Devices = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     seed: Seed = 0,
 ) -> None:
-    """Judge a candidate: exit code 0 pass, 1 a rule is broken, 2 wrong usage, 3 cannot tell.
+    """Judge candidates: exit code 0 pass, 1 a rule does not hold, 2 wrong usage, 3 cannot tell.
 
-    Latency is decided by an interval: baseline and candidate take turns on the same texts until the interval
-    is clear of the limit or the time is up. Size and quality are plain comparisons on the same texts. Quality is
-    accuracy, macro_f1, agreement; multi-label: macro_f1, micro_f1, subset_accuracy, agreement; regression: pearson,
-    mae, rmse.
+    Rules say what must hold. Metrics: p50, p90, p95, p99, size, peak_rss, load_time, instructions. Quality: accuracy,
+    macro_f1, agreement; multi-label: macro_f1, micro_f1, subset_accuracy, agreement; regression: pearson, mae, rmse.
+
+    Latency is decided by an interval: baseline and candidate take turns on the same texts until the interval is clear
+    of the limit or the time is up. Size, instructions and quality are plain comparisons on the same texts.
     """
     from edgekd.cli.progress import ConsoleProgress
-    from edgekd.gate.job import GateJob
-    from edgekd.gate.run import run_gate
+    from edgekd.gate.bencher import gate_bencher
+    from edgekd.gate.config import find_config
+    from edgekd.gate.github import gate_annotations
+    from edgekd.gate.jobs import Flags, jobs_of
+    from edgekd.gate.run import run_gates
 
     _check_files(out, junit, markdown)
-    job = GateJob(
+    shown = output_format(output, as_json=as_json)
+    flags = Flags(
         candidate=candidate,
         baseline=baseline,
-        rules=tuple(fail_if or ()),
-        target=target,
+        require=tuple(require or ()),
+        targets=tuple(target or ()),
+        profile_budgets=not no_profile_budgets,
+        report_only=report_only,
+        self_test=self_test,
         devices=devices,
         data=data,
         text_column=text_column,
         label_column=label_column,
         max_seconds=max_seconds,
-        self_test=self_test,
+        margin=margin,
         seed=seed,
     )
-    try:
-        report = run_gate(job, ConsoleProgress())
-    except EdgekdError as error:
-        if error.exit_code == EXIT_INVALID:
-            _write_problem(error, junit, markdown)
-        raise
-    # Files first: whatever happens to the terminal, the samples are kept.
-    _write_files(report, out, junit, markdown)
-    if as_json:
-        print_json(report.model_dump(mode="json", exclude=RAW))
+    if no_config and config is not None:
+        raise ConfigError("--config and --no-config exclude each other.")
+    jobs = jobs_of(flags, None if no_config else find_config(config))
+    run = run_gates(jobs, ConsoleProgress(), out)
+    # Files first: whatever happens to the terminal, they are kept.
+    _write_files(run, junit, markdown)
+    if shown == "json":
+        print_json(run.model_dump(mode="json", exclude={"gates": {"__all__": RAW}}))
+    elif shown == "bencher":
+        print_json(gate_bencher(run))
     else:
-        _print(report)
-    raise typer.Exit(report.verdict.exit_code)
+        _print(run)
+    if os.environ.get("GITHUB_ACTIONS") == "true" if annotate is None else annotate:
+        # The runner reads stderr too, and stdout may be a file of JSON.
+        sys.stderr.write("".join(f"{line}\n" for line in gate_annotations(run)))
+    raise typer.Exit(run.exit_code)
 
 
 def _check_files(*paths: Path | None) -> None:
@@ -148,58 +228,63 @@ def _append_summary(text: str) -> None:
             stream.write(text + "\n")
 
 
-def _write_files(report: GateReport, out: Path | None, junit: Path | None, markdown: Path | None) -> None:
+def _write_files(run: GateRun, junit: Path | None, markdown: Path | None) -> None:
     from edgekd.artifacts import write_text_atomic
     from edgekd.gate.junit import gate_junit
     from edgekd.gate.markdown import gate_markdown
 
-    if out:
-        write_text_atomic(out, report.model_dump_json() + "\n")
     if junit:
-        write_text_atomic(junit, gate_junit(report))
-    text = gate_markdown(report)
+        write_text_atomic(junit, gate_junit(run))
+    text = gate_markdown(run)
     if markdown:
         write_text_atomic(markdown, text)
     _append_summary(text)
 
 
-def _write_problem(error: EdgekdError, junit: Path | None, markdown: Path | None) -> None:
-    """Leave a trace in the files that CI reads when nothing could be judged."""
-    from edgekd.artifacts import write_text_atomic
-    from edgekd.gate.junit import problem_junit
-    from edgekd.gate.markdown import problem_markdown
+def _print(run: GateRun) -> None:
+    from rich.markup import escape
 
-    if junit:
-        write_text_atomic(junit, problem_junit(error.message, error.hint))
-    text = problem_markdown(error.message, error.hint)
-    if markdown:
-        write_text_atomic(markdown, text)
-    _append_summary(text)
+    from edgekd.gate.words import overall_line, report_only_line
+
+    console = stdout_console()
+    for number, report in enumerate(run.gates):
+        if number:
+            console.print()
+        _print_gate(report, console)
+    if len(run.gates) > 1:
+        console.print(f"\n[{_style(run.verdict)}]{escape(overall_line(run))}[/]", highlight=False, soft_wrap=True)
+    if run.report_only:
+        console.print(f"[bold yellow]{escape(report_only_line(run))}[/]", highlight=False, soft_wrap=True)
 
 
-def _print(report: GateReport) -> None:
+def _style(outcome: Outcome) -> str:
+    return {"pass": "green", "fail": "bold red"}.get(outcome.value, "bold yellow")
+
+
+def _print_gate(report: GateReport, console: Console) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table
 
-    from edgekd.gate.records import Outcome
-    from edgekd.gate.words import COLUMNS, facts, headline, rows_of
+    from edgekd.gate.words import COLUMNS, facts, headline, reason_line, rows_of
 
-    styles = {Outcome.PASS: "green", Outcome.FAIL: "bold red"}
-    console = stdout_console()
+    def say(line: str, style: str = "none") -> None:
+        console.print(escape(line), highlight=False, soft_wrap=True, style=style)
+
     for line in [*facts(report), *report.notes]:
-        console.print(escape(line), highlight=False, soft_wrap=True)
-    table = Table(box=SIMPLE_HEAD)
-    for number, column in enumerate(COLUMNS):
-        table.add_column(column, justify="right" if number in (1, 2) else "left")
+        say(line)
     rows = rows_of(report)
+    if rows:
+        table = Table(box=SIMPLE_HEAD)
+        for column in COLUMNS:
+            numbers = column in ("baseline", "candidate")
+            table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row.cells), style=_style(row.outcome))
+        console.print(table)
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row.cells), style=styles.get(row.outcome, "yellow"))
-    console.print(table)
-    for row in rows:
-        if row.outcome is not Outcome.PASS:
-            reason = row.reason
-            text = f"{row.rule}: measured {reason.measured}; wanted {reason.wanted}. {reason.advice}".rstrip()
-            console.print(escape(text), highlight=False, soft_wrap=True)
-    style = styles.get(report.verdict, "bold yellow")
-    console.print(f"[{style}]{escape(headline(report))}[/]", highlight=False, soft_wrap=True)
+        if row.outcome.value != "pass":
+            say(reason_line(row))
+    say(headline(report), _style(report.verdict))
+    if report.advice:
+        say(report.advice)

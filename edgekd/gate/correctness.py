@@ -26,12 +26,15 @@ Number = TypeVar("Number", int, float)
 def compare_answers(setup: Setup, lab: Lab, progress: Progress) -> Comparison:
     """Answer all texts with every side that is not already measured."""
     sides = [setup.candidate] if setup.baseline is None else [setup.candidate, setup.baseline]
-    progress.start("answers to all texts", len(sides))
-    facts = []
-    for side in sides:
-        facts.append(_facts(side, setup, lab))
-        progress.update(len(facts))
-    progress.finish()
+    if setup.texts is None:
+        facts = [_facts(side, setup, lab) for side in sides]
+    else:
+        progress.start("answers to all texts", len(sides))
+        facts = []
+        for side in sides:
+            facts.append(_facts(side, setup, lab))
+            progress.update(len(facts))
+        progress.finish()
     stored = [side.result for side in sides if side.result is not None]
     return Comparison(
         candidate=facts[0],

@@ -29,6 +29,9 @@ class Facts:
     predictions: tuple[Target, ...] | None = None  # indexes into the candidate's labels, or values
     load_times_s: tuple[float, ...] = ()  # one per process
     peak_rss_bytes: tuple[int, ...] = ()  # one per process
+    instructions: float | None = None  # executed for a text, mean of a few; only counted when a rule asks
+    instructions_problem: str = ""  # why they could not be counted
+    instructions_advice: str = ""  # what to do about that
     stored: bool = False  # from a result file: one process, loaded and used as the bench does
 
 
@@ -42,6 +45,9 @@ class Comparison:
     targets: tuple[Target, ...] = ()
     baseline: Facts | None = None
     paired: Rounds | None = None  # side 0 the baseline, side 1 the candidate
+    margin: float = 0.0  # share by which a latency must be beyond its limit to fail; see edgekd.gate.margin
+    counter: str = ""  # what counted instructions on both sides: tool, core, texts
+    counter_evidence: Evidence | None = None
     stored: bool = False  # the pairs are those of two result files of one session
     alone: Rounds | None = None  # the candidate without the baseline in its process
     baseline_alone: Rounds | None = None  # only when the two could not take turns

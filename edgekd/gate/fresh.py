@@ -46,7 +46,9 @@ def decide_fresh(rule: Rule, comparison: Comparison) -> RuleResult:
     relative = rule.reference is not Reference.ABSOLUTE
     count = min(len(after), len(before)) if relative else len(after)
     if count == 0:
-        return empty.model_copy(update={"problem": "nothing was measured", "advice": GIVE_BUNDLES})
+        missing = "candidate" if not after else "baseline"
+        problem = f"nothing, because the result of the {missing} has no {rule.metric.name}"
+        return empty.model_copy(update={"problem": problem, "advice": GIVE_BUNDLES})
     pairs = [(before[i] if relative else None, after[i]) for i in range(count)]
     changes = sorted(change(rule, one, other) for one, other in pairs)
     cut = OUTLIERS if count >= PROCESSES else 0

@@ -1,8 +1,9 @@
-"""The small language of ``--fail-if``: ``METRIC OP LIMIT``, read as "fail if".
+"""The small language of the gate's rules: ``METRIC OP LIMIT``, what must hold.
 
-A ``%`` or an explicit sign makes the limit relative to the baseline (``p95>5%`` and ``p95>+5%`` are the same
-rule, ``accuracy<-1pt``, ``size>+200KB``, ``pearson<-0.02``, ``rmse>5%``); without either it is absolute
-(``size>2MB``, ``p95>20ms``, ``accuracy<0.85``, ``rmse>0.8``). Which metrics of quality there are depends on the task.
+A ``%`` or an explicit sign makes the limit relative to the baseline (``p50<3%`` and ``p50<+3%`` are the same rule,
+``accuracy>-0.5pt``, ``size<+200KB``, ``pearson>-0.02``); without either it is absolute (``size<2MB``, ``p95<20ms``,
+``accuracy>=0.88``). ``<`` and ``>`` exclude the limit, ``<=`` and ``>=`` include it. Which metrics of quality there
+are depends on the task.
 """
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from edgekd.errors import ConfigError, unknown_name
-from edgekd.tasks import MAIN_METRIC, TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXAMPLES = (
-    'Examples: "p95>5%", "p95>20ms", "size>2MB", "size>+200KB", "accuracy<-1pt", "accuracy<0.85"; multi-label: '
-    '"macro_f1<-1pt"; regression: "pearson<-0.02", "rmse>5%".'
+    'A rule says what must hold: "p95<20ms", "p50<+3%", "size<2MB", "size<+200KB", "accuracy>-0.5pt", '
+    '"accuracy>=0.88", "instructions<+1%"; multi-label: "macro_f1>-1pt"; regression: "pearson>-0.02", "rmse<+5%".'
 )
 
 
@@ -33,6 +33,7 @@ class Quantity(str, Enum):
     SHARE = "share"  # 0 to 1; differences are written in percentage points
     CORRELATION = "correlation"  # -1 to 1
     VALUE = "value"  # in the units of the data
+    COUNT = "count"
 
 
 class Reference(str, Enum):
@@ -43,45 +44,46 @@ class Reference(str, Enum):
     PERCENT = "percent"  # candidate / baseline - 1
 
 
+class Origin(str, Enum):
+    """Who asked for a rule."""
+
+    FLAG = "flag"  # --require
+    FILE = "file"  # edgekd.gate.yaml
+    PROFILE = "profile"  # budgets of the target
+    DEFAULT = "default"  # nobody said another
+
+
 @dataclass(frozen=True)
 class Metric:
     """A number that a rule may limit."""
 
     name: str
     quantity: Quantity
-    fails_when: str  # ">" where more is worse, "<" where less is worse
+    direction: str  # "<" where less is better, ">" where more is better: the only way a rule may read
     percentile: float | None = None  # of the latency from text in to label out
 
 
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("p50", Quantity.TIME, ">", 0.50),
-        Metric("p90", Quantity.TIME, ">", 0.90),
-        Metric("p95", Quantity.TIME, ">", 0.95),
-        Metric("p99", Quantity.TIME, ">", 0.99),
-        Metric("size", Quantity.BYTES, ">"),
-        Metric("peak_rss", Quantity.BYTES, ">"),
-        Metric("load_time", Quantity.TIME, ">"),
-        Metric("accuracy", Quantity.SHARE, "<"),
-        Metric("agreement", Quantity.SHARE, "<"),  # same answer from candidate and baseline
-        Metric("macro_f1", Quantity.SHARE, "<"),
-        Metric("micro_f1", Quantity.SHARE, "<"),
-        Metric("subset_accuracy", Quantity.SHARE, "<"),
-        Metric("pearson", Quantity.CORRELATION, "<"),
-        Metric("mae", Quantity.VALUE, ">"),
-        Metric("rmse", Quantity.VALUE, ">"),
+        Metric("p50", Quantity.TIME, "<", 0.50),
+        Metric("p90", Quantity.TIME, "<", 0.90),
+        Metric("p95", Quantity.TIME, "<", 0.95),
+        Metric("p99", Quantity.TIME, "<", 0.99),
+        Metric("size", Quantity.BYTES, "<"),
+        Metric("peak_rss", Quantity.BYTES, "<"),
+        Metric("load_time", Quantity.TIME, "<"),
+        Metric("instructions", Quantity.COUNT, "<"),  # retired for one text
+        Metric("accuracy", Quantity.SHARE, ">"),
+        Metric("agreement", Quantity.SHARE, ">"),  # same answer from candidate and baseline
+        Metric("macro_f1", Quantity.SHARE, ">"),
+        Metric("micro_f1", Quantity.SHARE, ">"),
+        Metric("subset_accuracy", Quantity.SHARE, ">"),
+        Metric("pearson", Quantity.CORRELATION, ">"),
+        Metric("mae", Quantity.VALUE, "<"),
+        Metric("rmse", Quantity.VALUE, "<"),
     )
 }
-QUALITY_METRICS = {
-    TaskKind.SINGLE_LABEL: ("accuracy", "macro_f1", "agreement"),
-    TaskKind.MULTI_LABEL: ("macro_f1", "micro_f1", "subset_accuracy", "agreement"),
-    TaskKind.REGRESSION: ("pearson", "mae", "rmse"),
-}
-_OF_ANY_QUALITY = {name for names in QUALITY_METRICS.values() for name in names}
-# The smallest loss of the main score that is worth stopping for, where nobody says another.
-_DEFAULT_LOSS = {TaskKind.SINGLE_LABEL: "-1pt", TaskKind.MULTI_LABEL: "-1pt", TaskKind.REGRESSION: "-0.01"}
-
 UNITS: dict[Quantity, dict[str, Fraction]] = {
     Quantity.TIME: {"us": Fraction(1, 10**6), "ms": Fraction(1, 1000), "s": Fraction(1)},
     Quantity.BYTES: {
@@ -96,18 +98,23 @@ UNITS: dict[Quantity, dict[str, Fraction]] = {
     Quantity.SHARE: {"": Fraction(1), "pt": Fraction(1, 100)},
     Quantity.CORRELATION: {"": Fraction(1)},
     Quantity.VALUE: {"": Fraction(1)},
+    Quantity.COUNT: {"": Fraction(1), "K": Fraction(10**3), "M": Fraction(10**6), "G": Fraction(10**9)},
 }
 _NO_UNIT = {
     Quantity.SHARE: "no unit (a share from 0 to 1)",
     Quantity.CORRELATION: "no unit (a correlation from -1 to 1)",
     Quantity.VALUE: "no unit (a number in the units of the data)",
+    Quantity.COUNT: "no unit (a number)",
 }
 # A per cent of these could be points or a part of the value.
 _WITHOUT_PERCENT = {
-    Quantity.SHARE: 'percentage points below the baseline ("{name}<-1pt") or a share ("{name}<0.85")',
-    Quantity.CORRELATION: 'a difference from the baseline ("{name}<-0.02") or a correlation ("{name}<0.8")',
+    Quantity.SHARE: 'percentage points against the baseline ("{name}>-1pt") or a share ("{name}>0.85")',
+    Quantity.CORRELATION: 'a difference from the baseline ("{name}>-0.02") or a correlation ("{name}>0.8")',
 }
 _SAME_UNIT = {"\u00b5s": "us", "\u03bcs": "us", "kB": "KB"}  # both spellings of the micro sign
+
+# Shares and their differences are rounded decimals in floats: what differs by no more than this is the limit itself.
+_ROUNDING = 1e-12
 
 _SHAPE = re.compile(
     r"\s*(?P<metric>[A-Za-z_][A-Za-z0-9_]*)\s*(?P<op>[<>=!]=?)\s*(?P<sign>[+-]?)\s*"
@@ -117,42 +124,63 @@ _SHAPE = re.compile(
 
 @dataclass(frozen=True)
 class Rule:
-    """Fail if ``metric`` is on the wrong side of ``limit``. Two spellings of one rule are equal."""
+    """``metric`` must be on the right side of ``limit``. Two spellings of one rule are equal, wherever they come from.
+
+    Args:
+        metric: what is limited.
+        reference: what the limit is compared with.
+        limit: in the metric's base unit; for PERCENT a fraction (5 % is 0.05).
+        inclusive: whether the limit itself is allowed (``<=``, ``>=``).
+        text: the rule in its normal spelling.
+        origin: who asked for it.
+    """
 
     metric: Metric
     reference: Reference
-    limit: float  # in the metric's base unit; for PERCENT a fraction (5 % is 0.05)
+    limit: float
+    inclusive: bool
     text: str = field(compare=False)
+    origin: Origin = field(compare=False, default=Origin.FLAG)
 
     @property
     def needs_baseline(self) -> bool:
         """True when the candidate alone cannot decide the rule."""
         return self.reference is not Reference.ABSOLUTE or self.metric.name == "agreement"
 
+    def holds(self, value: float) -> bool:
+        """Tell whether a value keeps the rule."""
+        if abs(value - self.limit) <= _ROUNDING:
+            return self.inclusive
+        return value < self.limit if self.metric.direction == "<" else value > self.limit
+
     def beyond(self, value: float) -> bool:
-        """Tell whether a value lies strictly on the failing side of the limit."""
-        return value > self.limit if self.metric.fails_when == ">" else value < self.limit
+        """Tell whether a value breaks the rule."""
+        return not self.holds(value)
 
 
-def _error(expression: str, problem: str, hint: str = EXAMPLES) -> ConfigError:
-    return ConfigError(f'Rule "{expression}": {problem}', hint=hint)
+def rule_error(expression: str, problem: str) -> ConfigError:
+    """Build the error of a rule, which quotes it."""
+    return ConfigError(f'Rule "{expression}": {problem}', hint=EXAMPLES)
 
 
 def _find_metric(expression: str, name: str) -> Metric:
     if name in METRICS:
         return METRICS[name]
     unknown = unknown_name("metric", name, METRICS)
-    raise _error(expression, unknown.message)
+    raise rule_error(expression, unknown.message)
 
 
 def _check_direction(expression: str, metric: Metric, op: str, limit: str) -> None:
-    if op == metric.fails_when:
+    right = metric.direction
+    if op in (right, f"{right}="):
         return
-    advice = f'Write "{metric.name}{metric.fails_when}{limit}".'
-    if op in ("<", ">"):
-        better = "better (lower)" if metric.fails_when == ">" else "better (higher)"
-        raise _error(expression, f"it would fail when {metric.name} gets {better}. {advice}")
-    raise _error(expression, f"'{op}' is not allowed; {metric.name} takes '{metric.fails_when}'. {advice}")
+    if op.rstrip("=") in ("<", ">"):
+        better = "lower" if right == "<" else "higher"
+        instead = f"{metric.name}{right}{'=' if op.endswith('=') else ''}{limit}"
+        problem = f"rules say what must hold, and {better} is better for {metric.name}."
+        raise rule_error(expression, f'{problem} Write "{instead}".')
+    problem = f"'{op}' is not allowed; {metric.name} takes '{right}' or '{right}='."
+    raise rule_error(expression, f'{problem} Write "{metric.name}{right}{limit}".')
 
 
 def _find_scale(expression: str, metric: Metric, unit: str) -> Fraction:
@@ -166,10 +194,10 @@ def _find_scale(expression: str, metric: Metric, unit: str) -> Fraction:
     near = [known for known in units if known and known.lower() == name.lower()]
     guess = f" Did you mean '{near[0]}'?" if near else ""
     given = f"unit '{unit}'" if unit else "a number without a unit"
-    raise _error(expression, f"{metric.name} cannot have {given}. Allowed: {allowed}.{guess}")
+    raise rule_error(expression, f"{metric.name} cannot have {given}. Allowed: {allowed}.{guess}")
 
 
-def parse_rule(expression: str) -> Rule:
+def parse_rule(expression: str, origin: Origin = Origin.FLAG) -> Rule:
     """Read one rule.
 
     Raises:
@@ -177,76 +205,61 @@ def parse_rule(expression: str) -> Rule:
     """
     match = _SHAPE.fullmatch(expression)
     if match is None:
-        raise _error(
+        raise rule_error(
             expression,
-            f"expected METRIC, then '>' or '<', then a number with its unit. Metrics: {', '.join(METRICS)}.",
+            f"expected METRIC, then '<' or '>', then a number with its unit. Metrics: {', '.join(METRICS)}.",
         )
     metric = _find_metric(expression, match["metric"])
     sign, number, unit = match["sign"], match["number"], match["unit"]
-    _check_direction(expression, metric, match["op"], f"{sign}{number}{unit}")
+    if unit == "%":
+        sign = sign or "+"
     text = f"{metric.name}{match['op']}{sign}{number}{unit}"
     signed = Fraction(number) * (-1 if sign == "-" else 1)
     if unit == "%":
-        return _percent_rule(expression, metric, signed, text)
-    scale = _find_scale(expression, metric, unit)
-    return _plain_rule(expression, metric, signed * scale, text, unit=unit, sign=sign)
+        _check_percent(expression, metric)
+        reference, limit = Reference.PERCENT, signed / 100
+    else:
+        limit = signed * _find_scale(expression, metric, unit)
+        reference = Reference.DIFFERENCE if sign else Reference.ABSOLUTE
+        _check_plain(expression, metric, limit, reference, op=match["op"], given=f"{number}{unit}")
+    _check_direction(expression, metric, match["op"], f"{sign}{number}{unit}")
+    return Rule(metric, reference, _to_float(expression, limit), match["op"].endswith("="), text, origin)
 
 
-def _percent_rule(expression: str, metric: Metric, number: Fraction, text: str) -> Rule:
+def _check_percent(expression: str, metric: Metric) -> None:
     if metric.quantity in _WITHOUT_PERCENT:
         instead = _WITHOUT_PERCENT[metric.quantity].format(name=metric.name)
-        raise _error(expression, f"'%' of {metric.name} could mean two things. Write {instead}.")
-    return Rule(metric, Reference.PERCENT, _to_float(expression, number / 100), text)
+        raise rule_error(expression, f"'%' of {metric.name} could mean two things. Write {instead}.")
 
 
-def _plain_rule(expression: str, metric: Metric, limit: Fraction, text: str, *, unit: str, sign: str) -> Rule:
-    if metric.name == "agreement" and (sign or unit):
-        raise _error(
-            expression,
-            "agreement already compares the candidate with the baseline, so its limit is a share. "
-            'Write "agreement<0.98".',
-        )
-    if sign:
-        return Rule(metric, Reference.DIFFERENCE, _to_float(expression, limit), text)
-    if unit == "pt":
-        raise _error(
-            expression,
-            f'points need a sign. Write "{metric.name}<-{text.split("<")[1]}" for "below the baseline".',
-        )
-    if metric.quantity is Quantity.SHARE and not 0 < limit <= 1:
-        raise _error(expression, f"an absolute {metric.name} is a share above 0 and at most 1, such as 0.85.")
-    if metric.quantity is Quantity.CORRELATION and not 0 < limit <= 1:
-        raise _error(expression, f"an absolute {metric.name} is a correlation above 0 and at most 1, such as 0.8.")
+def _check_plain(
+    expression: str, metric: Metric, limit: Fraction, reference: Reference, *, op: str, given: str
+) -> None:
+    name = metric.name
+    if name == "agreement" and (reference is Reference.DIFFERENCE or given.endswith("pt")):
+        problem = "agreement already compares the candidate with the baseline, so its limit is a share."
+        raise rule_error(expression, f'{problem} Write "agreement>0.98".')
+    if reference is Reference.DIFFERENCE:
+        return
+    if given.endswith("pt"):
+        instead = f"{name}{metric.direction}-{given}"
+        raise rule_error(expression, f'points need a sign. Write "{instead}" for "at most {given} below the baseline".')
+    what = {Quantity.SHARE: "a share", Quantity.CORRELATION: "a correlation"}.get(metric.quantity)
+    if what is not None and not 0 < limit <= 1:
+        raise rule_error(expression, f"an absolute {name} is {what} above 0 and at most 1, such as 0.85.")
+    if what is not None and limit == 1 and op == ">":
+        raise rule_error(expression, f'nothing is above 1. Write "{name}>=1".')
     if limit == 0:
-        raise _error(expression, f"an absolute limit of 0 always fails. Give the largest {metric.name} you accept.")
-    return Rule(metric, Reference.ABSOLUTE, _to_float(expression, limit), text)
+        raise rule_error(expression, f"an absolute limit of 0 never holds. Give the largest {name} you accept.")
 
 
 def _to_float(expression: str, value: Fraction) -> float:
     try:
         return float(value)
     except OverflowError as error:
-        raise _error(expression, "the number is too large.") from error
+        raise rule_error(expression, "the number is too large.") from error
 
 
-def default_rules(task: TaskKind) -> tuple[str, ...]:
-    """Return the rules of a task for which none are given."""
-    return ("p95>5%", f"{MAIN_METRIC[task]}<{_DEFAULT_LOSS[task]}", "size>5%")
-
-
-def parse_rules(expressions: Sequence[str]) -> list[Rule]:
+def parse_rules(expressions: Sequence[str], origin: Origin = Origin.FLAG) -> list[Rule]:
     """Read rules in order, each one once."""
-    return list(dict.fromkeys(parse_rule(expression) for expression in expressions))
-
-
-def check_metrics(rules: Sequence[Rule], task: TaskKind) -> None:
-    """Refuse rules about a quality that the task does not have.
-
-    Raises:
-        ConfigError: naming the metrics that the task has.
-    """
-    allowed = QUALITY_METRICS[task]
-    for rule in rules:
-        if rule.metric.name in _OF_ANY_QUALITY and rule.metric.name not in allowed:
-            problem = f"a {task.value} model has no {rule.metric.name}. Its quality metrics: {', '.join(allowed)}."
-            raise _error(rule.text, problem)
+    return list(dict.fromkeys(parse_rule(expression, origin) for expression in expressions))

@@ -7,33 +7,51 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekd.errors import ConfigError
-from edgekd.gate.grammar import Reference, check_metrics, default_rules, parse_rules
+from edgekd.gate.grammar import Origin
+from edgekd.gate.margin import DEFAULT_MARGIN
 
 if TYPE_CHECKING:
     from edgekd.data.types import Examples
     from edgekd.gate.grammar import Rule
     from edgekd.gate.sides import Side
-    from edgekd.tasks import TaskKind
 
-SELF_TEST_RULE = "p95>5%"
 WARM_UP_TEXTS = 2000  # enough words for a cache to be warm; more only makes every process start later
 GIVE_DATA = "Give labelled texts with --data FILE: CSV, JSON lines, Parquet, a folder or asset:NAME."
 
 
 @dataclass(frozen=True)
 class GateJob:
-    """The options of ``edgekd gate``."""
+    """What to judge for one target.
+
+    Args:
+        candidate: bundle folder, packed bundle or result file.
+        baseline: the same, or a record of ``benchmarks/baselines``; None: the newest one in ``baselines``.
+        baselines: folder of baselines; None: there is none.
+        rules: what the user requires, as flags.
+        file_rules: what the configuration file requires; one of a metric that ``rules`` name is left out.
+        profile_budgets: whether the target's budgets are required too, where the user names no rule of that metric.
+        config: the configuration file, for messages.
+        target: name or alias of a profile; None: the one the candidate was made for.
+        margin: share by which a change of latency must be beyond its limit to fail.
+        report_only: the exit code does not follow the verdict.
+    """
 
     candidate: Path
     baseline: Path | None = None
+    baselines: Path | None = None
     rules: tuple[str, ...] = ()
-    target: str | None = None  # None: the one the candidate was made for
+    file_rules: tuple[str, ...] = ()
+    profile_budgets: bool = False
+    config: Path | None = None
+    target: str | None = None
     devices: Path | None = None
     data: str | None = None
     text_column: str | None = None
     label_column: str | None = None
     max_seconds: float = 60.0
+    margin: float = DEFAULT_MARGIN
     self_test: bool = False
+    report_only: bool = False
     seed: int = 0
 
 
@@ -51,38 +69,13 @@ def is_latency(rule: Rule) -> bool:
     return rule.metric.percentile is not None
 
 
-def rules_of(job: GateJob, task: TaskKind) -> list[Rule]:
-    """Return the rules of a job; a self-test keeps those about a change of latency.
-
-    Args:
-        job: what was asked for.
-        task: of the candidate; decides the default rules and which metrics there are.
-
-    Raises:
-        ConfigError: for a wrong rule, or when rules need a baseline and there is none.
-    """
-    rules = parse_rules(job.rules or default_rules(task))
-    check_metrics(rules, task)
-    if job.self_test:
-        changes = [rule for rule in rules if is_latency(rule) and rule.reference is not Reference.ABSOLUTE]
-        return changes or parse_rules([SELF_TEST_RULE])
-    needy = [rule.text for rule in rules if rule.needs_baseline]
-    if needy and job.baseline is None:
-        which = "The default rules" if not job.rules else "These rules"
-        raise ConfigError(
-            f"{which} compare with a baseline, and none is given: {', '.join(needy)}.",
-            hint="Give --baseline BUNDLE_OR_RESULT, or absolute rules such as --fail-if 'p95>20ms'.",
-        )
-    return rules
-
-
 def needs_texts(job: GateJob, rules: list[Rule], sides: list[Side]) -> bool:
     """Tell whether something has to be run: a rule beyond size, and a side that is not already measured."""
     beyond_size = any(rule.metric.name != "size" for rule in rules)
     return (beyond_size or job.data is not None) and any(side.bundle for side in sides)
 
 
-def find_texts(job: GateJob, sides: list[Side]) -> Texts:
+def find_texts(job: GateJob, rules: list[Rule], sides: list[Side]) -> Texts:
     """Read the evaluation texts: those given, or the test split of the run that made a bundle.
 
     Raises:
@@ -100,7 +93,7 @@ def find_texts(job: GateJob, sides: list[Side]) -> Texts:
         raise ConfigError(
             "There are no texts to measure with: --data is not given, and the bundle is not in a run folder "
             "(RUN/bundles/TARGET/NAME with RUN/data/test.jsonl).",
-            hint=GIVE_DATA,
+            hint=f"{GIVE_DATA}{_who_needs(rules)}",
         )
     examples = read_evaluation(source, sides[0].task, text_column=job.text_column, label_column=job.label_column)
     # Texts of a run warm up only where the evaluation texts are of the same run.
@@ -109,6 +102,15 @@ def find_texts(job: GateJob, sides: list[Side]) -> Texts:
     warm_up = [text for text in read_texts(str(train)) if text not in tested] if train else []
     name = source if source.startswith(ASSET_PREFIX) else Path(source).name
     return Texts(name, examples, warm_up[:WARM_UP_TEXTS])
+
+
+def _who_needs(rules: list[Rule]) -> str:
+    """Say when nothing but the target's budgets needs texts."""
+    needy = [rule for rule in rules if rule.metric.name != "size"]
+    if not needy or any(rule.origin is not Origin.PROFILE for rule in needy):
+        return ""
+    budgets = ", ".join(rule.text for rule in needy)
+    return f" Only the target's budgets need them ({budgets}); --no-profile-budgets leaves those out."
 
 
 def is_fresh(rule: Rule) -> bool:

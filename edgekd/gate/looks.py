@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgekd.gate.records import ProcessSamples
 
 LOOKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)  # shares of the time limit
-FIRST_PROCESSES = 4  # before the first look; even, so that each side was created first equally often
+FIRST_PROCESSES = 6  # before the first look; even, so that each side was created first equally often
 PROCESS_SHARE = 1 / 40  # of the time limit, that one process measures
 MAX_PROCESS_CALLS = 1500  # per side: a fast model is better measured in more processes than longer in one
 MAX_CALLS = 60_000  # per side and gate; more makes the file large and the interval hardly narrower
@@ -37,7 +37,7 @@ class Look:
 
 
 def _stop(done: Sequence[ProcessSamples], elapsed_s: float, *, min_calls: int, max_seconds: float) -> Stop:
-    """Say how long the next process measures: the first four share the minimum of calls."""
+    """Say how long the next process measures: the first ones share the minimum of calls."""
     left = max(1, FIRST_PROCESSES - len(done))
     missing = min_calls - calls(done)
     fewest = max(1, -(-missing // (CALLS_PER_ROUND * left)))

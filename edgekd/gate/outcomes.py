@@ -13,7 +13,7 @@ from edgekd.gate.grammar import Reference
 from edgekd.gate.records import Outcome, RuleResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from edgekd.gate.grammar import Rule
     from edgekd.results import Evidence
@@ -26,9 +26,11 @@ def blank(rule: Rule, evidence: Evidence) -> RuleResult:
     """Return the result of a rule for which nothing was measured."""
     return RuleResult(
         rule=rule.text,
+        origin=rule.origin,
         metric=rule.metric.name,
         reference=rule.reference,
         limit=rule.limit,
+        inclusive=rule.inclusive,
         outcome=Outcome.INVALID,
         evidence=evidence,
     )
@@ -55,10 +57,13 @@ def by_interval(rule: Rule, low: float, high: float) -> Outcome:
     return Outcome.UNDECIDED if any(ends) else Outcome.PASS
 
 
-def overall(results: Sequence[RuleResult]) -> Outcome:
-    """Fail if any rule fails, else cannot tell if any cannot be decided, else pass."""
-    outcomes = {result.outcome for result in results}
-    for worst in (Outcome.FAIL, Outcome.INVALID, Outcome.UNDECIDED):
-        if worst in outcomes:
-            return worst
-    return Outcome.PASS
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """Fail if any fails, else invalid or undecided if any is, else pass; nothing at all is invalid."""
+    found = set(outcomes)
+    order = (Outcome.FAIL, Outcome.INVALID, Outcome.UNDECIDED, Outcome.PASS)
+    return next((outcome for outcome in order if outcome in found), Outcome.INVALID)
+
+
+def overall(results: Iterable[RuleResult]) -> Outcome:
+    """Return the verdict of rules: the worst of their outcomes."""
+    return worst(result.outcome for result in results)

@@ -1,4 +1,9 @@
-"""What a gate run leaves behind: raw samples, one outcome per rule, one verdict."""
+"""What a gate run leaves behind: raw samples, one outcome per rule, one verdict a target and one of all.
+
+Schema history:
+    1: one target; rules said when to fail.
+    2: ``gates`` holds one report a target; rules say what must hold and who asked for them.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,12 @@ from enum import Enum
 from pydantic import Field
 
 from edgekd.errors import EXIT_INVALID, EXIT_PASS, EXIT_REGRESSION
-from edgekd.gate.grammar import Reference
+from edgekd.gate.grammar import Origin, Reference
 from edgekd.measurements import Record
 from edgekd.results import Evidence, Machine, Values
 from edgekd.tasks import TaskKind
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Outcome(str, Enum):
@@ -51,9 +56,9 @@ class SideInfo(Record):
 
     path: str
     name: str
-    source: str  # "bundle" or "result"
-    artifact_hash: str
-    size_bytes: int
+    source: str = ""  # "bundle" or "result"; empty when it could not be opened
+    artifact_hash: str = ""
+    size_bytes: int | None = None
     accuracy: float | None = None  # single-label
     correct: int | None = None
     score: float | None = None  # the task's main score
@@ -62,10 +67,12 @@ class SideInfo(Record):
 class RuleResult(Record):
     """One rule with what decided it. ``value``, ``low``, ``high`` are compared with ``limit``."""
 
-    rule: str
+    rule: str  # what must hold
+    origin: Origin = Origin.FLAG
     metric: str
     reference: Reference
     limit: float  # in the metric's base unit; a fraction for "percent"
+    inclusive: bool = False  # whether the limit itself is allowed
     outcome: Outcome
     baseline: float | None = None
     candidate: float | None = None
@@ -73,6 +80,7 @@ class RuleResult(Record):
     low: float | None = None
     high: float | None = None
     confidence: float | None = None
+    margin: float | None = None  # a failure must be beyond the limit by so much; in the unit of ``limit``
     count: int | None = None  # calls a side, texts or processes behind the value
     method: str = ""  # which estimator
     problem: str = ""  # why it is undecided or invalid
@@ -81,18 +89,19 @@ class RuleResult(Record):
 
 
 class GateReport(Record):
-    """A gate run."""
+    """The gate of one target."""
 
-    schema_version: int = SCHEMA_VERSION
     edgekd_version: str
     created_at: str  # ISO 8601, UTC
     verdict: Outcome
+    problem: str = ""  # why nothing could be judged; there are no rules then
+    advice: str = ""
     self_test: bool = False
-    default_rules: bool = False
+    report_only: bool = False  # the exit code does not follow the verdict
     candidate: SideInfo
     baseline: SideInfo | None = None
     target: str
-    threads: int
+    threads: int | None = None  # None: not known
     affinity: list[int] = Field(default_factory=list)
     data_name: str = ""
     data_hash: str = ""
@@ -100,7 +109,7 @@ class GateReport(Record):
     task: TaskKind = TaskKind.SINGLE_LABEL
     labels: list[str] = Field(default_factory=list)
     agreement: float | None = None  # share of texts (multi-label: of decisions) that both sides answer alike
-    rules: list[RuleResult]
+    rules: list[RuleResult] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
     machine: Machine | None = None
     candidate_predictions: Values = Field(default_factory=list)  # indexes into ``labels``, or values
@@ -110,3 +119,19 @@ class GateReport(Record):
     baseline_alone: list[ProcessSamples] = Field(default_factory=list)  # when there were no turns
     candidate_fresh: list[Fresh] = Field(default_factory=list)
     baseline_fresh: list[Fresh] = Field(default_factory=list)
+
+
+class GateRun(Record):
+    """The gates of one run, in the order they ran: the JSON of ``edgekd gate``."""
+
+    schema_version: int = SCHEMA_VERSION
+    edgekd_version: str
+    created_at: str  # ISO 8601, UTC
+    verdict: Outcome  # the worst
+    report_only: bool = False
+    gates: list[GateReport]
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the run."""
+        return EXIT_PASS if self.report_only else self.verdict.exit_code

@@ -9,21 +9,26 @@ from edgekd.bench.affinity import allowed_cpus
 from edgekd.bench.machine import describe_machine
 from edgekd.devices import find_profile
 from edgekd.errors import ConfigError
-from edgekd.gate.grammar import parse_rules
-from edgekd.gate.job import find_texts, needs_texts, rules_of
+from edgekd.gate.baselines import find_baseline
+from edgekd.gate.budgets import required, rules_of
+from edgekd.gate.job import find_texts, needs_texts
 from edgekd.gate.sides import (
+    BASELINE,
     Conditions,
     check_conditions,
     check_labels,
     conditions_of,
     open_side,
     share_session,
+    side_of_baseline,
     with_artifact,
 )
 from edgekd.results import Evidence
 from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgekd.devices import DeviceProfile
     from edgekd.gate.grammar import Rule
     from edgekd.gate.job import GateJob, Texts
@@ -60,8 +65,12 @@ class Setup:
         return both_now or share_session(self.baseline.result, self.candidate.result)
 
 
-def prepare(job: GateJob) -> Setup:
+def prepare(job: GateJob, into: Path) -> Setup:
     """Check the options and open both sides.
+
+    Args:
+        job: what was asked for.
+        into: folder to unpack to; must last as long as the gate.
 
     Raises:
         ConfigError: for wrong options.
@@ -69,29 +78,47 @@ def prepare(job: GateJob) -> Setup:
         Incomparable: when the sides do not fit.
         InvalidArtifact: for a damaged side.
     """
-    parse_rules(job.rules)  # a slip in a rule is said before anything is opened
-    candidate = open_side(job.candidate, "candidate")
-    rules = rules_of(job, candidate.task.kind)
+    required(job)  # a slip in a rule is said before anything is opened
+    candidate = open_side(job.candidate, "candidate", into)
     if job.self_test and candidate.bundle is None:
         raise ConfigError("--self-test measures a bundle against itself; the candidate is a stored result.")
-    given = job.candidate if job.self_test else job.baseline
-    baseline = open_side(given, "baseline") if given is not None else None
     profile = find_profile(job.target or candidate.target, job.devices)
+    baseline, notes = _open_baseline(job, candidate, profile, into)
+    chosen = rules_of(job, candidate.task.kind, profile, has_baseline=baseline is not None)
+    rules = chosen.rules
     machine = describe_machine()
     sides = [candidate] if baseline is None else [candidate, baseline]
     if baseline is not None:
         check_labels(baseline, candidate)
-    texts = find_texts(job, sides) if needs_texts(job, rules, sides) else None
+    texts = find_texts(job, rules, sides) if needs_texts(job, rules, sides) else None
     setup = Setup(job, rules, candidate, baseline, profile, machine, texts, [])
-    if baseline is not None:
-        setup = _settle_stored(setup, baseline)
-    return replace(setup, notes=_notes(setup))
+    setup = _settle_stored(setup)
+    return replace(setup, notes=[*notes, *chosen.notes, *_notes(setup)])
 
 
-def _settle_stored(setup: Setup, baseline: Side) -> Setup:
-    """Check that stored results fit, and go back to their bundles where those are still there."""
-    candidate = setup.candidate
-    stored = [side.result for side in (baseline, candidate) if side.result]
+def _open_baseline(job: GateJob, candidate: Side, profile: DeviceProfile, into: Path) -> tuple[Side | None, list[str]]:
+    """Open what the user named, else the newest baseline of the target and the variant."""
+    if job.self_test:
+        return candidate, []
+    if job.baseline is not None:
+        return open_side(job.baseline, BASELINE, into), []
+    if job.baselines is None:
+        return None, []
+    entry = find_baseline(job.baselines, profile.name, candidate.name)
+    if entry is None:
+        return None, []
+    note = f"No baseline is given; the newest of {candidate.name} for {profile.name} is {entry.path}."
+    return side_of_baseline(entry, into), [note]
+
+
+def _settle_stored(setup: Setup) -> Setup:
+    """Go back from stored results to their bundles where those are still there, and check that the rest fits."""
+    if setup.baseline is None:
+        return setup
+    if setup.texts is not None and not share_session(setup.baseline.result, setup.candidate.result):
+        setup = replace(setup, baseline=with_artifact(setup.baseline), candidate=with_artifact(setup.candidate))
+    sides = (setup.baseline, setup.candidate)
+    stored = [side.result for side in sides if side is not None and side.result is not None]
     if not stored:
         return setup
     now = Conditions(
@@ -99,26 +126,23 @@ def _settle_stored(setup: Setup, baseline: Side) -> Setup:
         target=setup.profile.name,
         data=setup.texts.examples.hash() if setup.texts else stored[0].data_hash,
         threads=setup.threads,
+        machine_name=setup.machine.cpu_model,
     )
-    check_conditions(
-        conditions_of(baseline.result) if baseline.result else now,
-        conditions_of(candidate.result) if candidate.result else now,
-    )
-    if setup.texts is None or share_session(baseline.result, candidate.result):
-        return setup
-    return replace(setup, baseline=with_artifact(baseline), candidate=with_artifact(candidate))
+    before, after = (conditions_of(side.result) if side is not None and side.result else now for side in sides)
+    check_conditions(before, after)
+    return setup
 
 
 def _notes(setup: Setup) -> list[str]:
     notes = []
     candidate, baseline, profile = setup.candidate, setup.baseline, setup.profile
-    if not setup.job.rules and not setup.job.self_test:
-        notes.append(f"No --fail-if given; the default rules are {', '.join(r.text for r in setup.rules)}.")
+    if setup.job.config is not None:
+        notes.append(f"Settings of {setup.job.config}.")
     stored = candidate.result if setup.texts is None else None
     evidence = stored.evidence if stored else Evidence.HOST
     if evidence is Evidence.EMULATED:
         notes.append(f"Answered under an emulator, not on {profile.name}.")
-    elif evidence is Evidence.HOST and not profile.is_this_machine:
+    elif evidence is Evidence.HOST and not profile.is_this_machine and (stored or setup.texts is not None):
         notes.append(f"Measured on this host with {setup.threads} of its CPUs, not on {profile.name}.")
     if setup.threads < profile.threads:
         notes.append(f"The profile has {profile.threads} threads; this machine allows {setup.threads}.")

@@ -6,16 +6,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgekd.analysis.benchmark_json import is_benchmark_json
 from edgekd.bundle import load_bundle
+from edgekd.bundles.extract import extract
 from edgekd.errors import ConfigError, Incomparable, InvalidArtifact
+from edgekd.gate.baselines import load_baseline, open_baseline
 from edgekd.results import RESULT_SUFFIX, load_result
 from edgekd.tasks import Calibration, TaskKind
 
 if TYPE_CHECKING:
     from edgekd.bundle import Bundle
+    from edgekd.gate.baselines import BaselineEntry
     from edgekd.results import BenchResult
     from edgekd.tasks import Task
 
+BASELINE = "baseline"
+ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
+DAMAGED_RESULT = "The file was changed or cut off: fetch it again, or measure again with 'edgekd bench'."
 KEEP_THE_BUNDLE = (
     "Keep the baseline's bundle folder and give that instead of its result: "
     "it is then measured now, in turns with the candidate."
@@ -51,28 +58,60 @@ class Conditions:
     target: str
     data: str  # hash of the evaluation texts and labels
     threads: int
+    machine_name: str = field(default="", compare=False)
 
 
-def open_side(path: Path, role: str) -> Side:
-    """Open a bundle folder or a result file.
+def open_side(path: Path, role: str, into: Path) -> Side:
+    """Open a bundle folder, a packed bundle, a result file or a record of a baseline.
 
     Args:
         path: what the user gave.
         role: "candidate" or "baseline", for messages.
+        into: folder to unpack to; must last as long as the side.
 
     Raises:
-        ConfigError: when it is neither.
+        ConfigError: when it is none of them.
         InvalidArtifact: when it is damaged.
     """
     if path.is_dir():
         return side_of_bundle(load_bundle(path), path)
     if path.is_file() and path.name.endswith(RESULT_SUFFIX):
-        return _side_of_result(load_result(path), path)
+        return _side_of_result(_load_result(path), path)
+    if path.is_file() and path.name.endswith(ARCHIVE_SUFFIXES):
+        return side_of_bundle(load_bundle(extract(path, into / role)), path)
+    if is_benchmark_json(path):  # of a candidate such files are judged elsewhere
+        raise ConfigError(
+            f"The {role} '{path}' is a file of pytest-benchmark; the candidate is none.",
+            hint="Compare like with like: two bundles, which are measured in turns, or two files of --benchmark-json.",
+        )
+    if path.is_file() and path.suffix == ".json" and role == BASELINE:
+        return side_of_baseline(load_baseline(path), into)
     problem = "is not one" if path.exists() else "does not exist"
+    record = ", a record of benchmarks/baselines" if role == BASELINE else ", a file of pytest --benchmark-json"
     raise ConfigError(
-        f"The {role} must be a bundle folder or a '*{RESULT_SUFFIX}' file; '{path}' {problem}.",
+        f"The {role} must be a bundle folder, a packed bundle (.tar.gz){record} or a '*{RESULT_SUFFIX}' file; "
+        f"'{path}' {problem}.",
         hint="Bundles are below RUN/bundles/TARGET/, results are written by 'edgekd bench'.",
     )
+
+
+def _load_result(path: Path) -> BenchResult:
+    try:
+        return load_result(path)
+    except InvalidArtifact as error:
+        raise InvalidArtifact(error.message, hint=error.hint or DAMAGED_RESULT) from error
+
+
+def side_of_baseline(entry: BaselineEntry, into: Path) -> Side:
+    """Make a side of a record: of its bundle, or of the measurement in it where the bundle is not there.
+
+    Raises:
+        InvalidArtifact: when there is neither, or the bundle is damaged.
+    """
+    stored = entry.record.result
+    if stored is not None and not entry.bundle_path.is_file():
+        return _side_of_result(stored, entry.path)
+    return side_of_bundle(load_bundle(open_baseline(entry, into / BASELINE), verify=False), entry.path)
 
 
 def side_of_bundle(bundle: Bundle, path: Path) -> Side:
@@ -105,7 +144,8 @@ def _side_of_result(result: BenchResult, path: Path) -> Side:
 
 def conditions_of(result: BenchResult) -> Conditions:
     """Return the conditions a result was measured under."""
-    return Conditions(result.machine.fingerprint, result.target, result.data_hash, result.threads)
+    machine = result.machine
+    return Conditions(machine.fingerprint, result.target, result.data_hash, result.threads, machine.cpu_model)
 
 
 def check_conditions(baseline: Conditions, candidate: Conditions) -> None:
@@ -114,17 +154,17 @@ def check_conditions(baseline: Conditions, candidate: Conditions) -> None:
     Raises:
         Incomparable: with all differing values of both sides and what to do.
     """
-    names = {"machine": "machine fingerprint", "target": "target", "data": "data", "threads": "threads"}
-    different = [
-        f"{text}: baseline {getattr(baseline, key)!s:.20}, candidate {getattr(candidate, key)!s:.20}"
-        for key, text in names.items()
+    different = []
+    if baseline.machine != candidate.machine:
+        sides = (f"{one.machine_name} (fingerprint {one.machine:.20})" for one in (baseline, candidate))
+        different.append("the baseline was measured on another machine: {}, the candidate on {}".format(*sides))
+    different += [
+        f"another {text}: baseline {getattr(baseline, key)!s:.20}, candidate {getattr(candidate, key)!s:.20}"
+        for key, text in {"target": "target", "data": "data set", "threads": "number of threads"}.items()
         if getattr(baseline, key) != getattr(candidate, key)
     ]
     if different:
-        raise Incomparable(
-            f"The stored result cannot be compared with the other side: {'; '.join(different)}.",
-            hint=KEEP_THE_BUNDLE,
-        )
+        raise Incomparable(f"A stored result cannot be used: {'; '.join(different)}.", hint=KEEP_THE_BUNDLE)
 
 
 def check_labels(baseline: Side, candidate: Side) -> None:

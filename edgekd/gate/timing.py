@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from edgekd.gate.evidence import rounds_of, rounds_of_stored
 from edgekd.gate.grammar import Reference
 from edgekd.gate.job import is_latency
-from edgekd.gate.latency import decide_latency
+from edgekd.gate.latency import decide_latency, settled
 from edgekd.gate.looks import MIN_CALLS, calls
-from edgekd.gate.records import Outcome
 from edgekd.gate.self_test import judge_self_test
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from edgekd.bundle import Bundle
     from edgekd.gate.evidence import Comparison
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from edgekd.gate.records import ProcessSamples
     from edgekd.gate.setup import Setup
     from edgekd.progress import Progress
+
+    Measured = Callable[[str, Sequence[ProcessSamples]], None]
 
 TITLES = {
     "paired": "latency of baseline and candidate in turns",
@@ -68,15 +69,22 @@ def plan(setup: Setup, comparison: Comparison) -> tuple[Comparison, list[Campaig
 
 
 def measure_latency(
-    setup: Setup, lab: Lab, comparison: Comparison, progress: Progress
-) -> tuple[Comparison, dict[str, list[ProcessSamples]]]:
-    """Return the comparison with its rounds, and the raw samples by campaign; campaigns share the time limit."""
+    setup: Setup, lab: Lab, comparison: Comparison, progress: Progress, measured: Measured
+) -> Comparison:
+    """Return the comparison with its rounds; campaigns share the time limit.
+
+    Args:
+        setup: what is compared.
+        lab: what all measurements share.
+        comparison: what is known so far.
+        progress: hears of every process.
+        measured: hears of a campaign's name and all its samples after every process, before they are judged.
+    """
     comparison, campaigns = plan(setup, comparison)
-    raw = {}
     for campaign in campaigns:
-        raw[campaign.name] = _run(campaign, setup, lab, comparison, progress, share=len(campaigns))
-        comparison = _with_rounds(comparison, campaign.name, raw[campaign.name])
-    return comparison, raw
+        samples = _run(campaign, setup, lab, comparison, progress, measured, share=len(campaigns))
+        comparison = _with_rounds(comparison, campaign.name, samples)
+    return comparison
 
 
 def _with_rounds(comparison: Comparison, name: str, samples: Sequence[ProcessSamples]) -> Comparison:
@@ -89,21 +97,32 @@ def _with_rounds(comparison: Comparison, name: str, samples: Sequence[ProcessSam
 
 
 def _run(
-    campaign: Campaign, setup: Setup, lab: Lab, comparison: Comparison, progress: Progress, *, share: int
+    campaign: Campaign,
+    setup: Setup,
+    lab: Lab,
+    comparison: Comparison,
+    progress: Progress,
+    measured: Measured,
+    *,
+    share: int,
 ) -> list[ProcessSamples]:
+    def heard(samples: Sequence[ProcessSamples]) -> None:
+        measured(campaign.name, samples)
+        progress.update(calls(samples), "calls a side")
+
     def decided(samples: Sequence[ProcessSamples]) -> bool:
         so_far = _with_rounds(comparison, campaign.name, samples)
         results = [decide_latency(rule, so_far) for rule in campaign.rules]
         if setup.job.self_test:
             results = [judge_self_test(result) for result in results]
-        return all(result.outcome in (Outcome.PASS, Outcome.FAIL) for result in results)
+        return all(settled(result) for result in results)
 
     needed = [MIN_CALLS[rule.metric.percentile] for rule in campaign.rules if rule.metric.percentile]
     progress.start(TITLES[campaign.name], None)
     samples = lab.rounds(
         campaign.bundles,
         decided,
-        lambda done: progress.update(calls(done), "calls a side"),
+        heard,
         min_calls=max(needed),
         max_seconds=setup.job.max_seconds / share,
     )

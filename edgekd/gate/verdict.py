@@ -10,10 +10,12 @@ from edgekd.analysis.paired import Interval
 from edgekd.analysis.paired_quality import CONFIDENCE, score_change
 from edgekd.analysis.stats import score_estimate
 from edgekd.analysis.sums import text_sums
+from edgekd.gate.advice import after_failure
 from edgekd.gate.fresh import decide_fresh
 from edgekd.gate.grammar import Quantity, Reference
 from edgekd.gate.latency import decide_latency
 from edgekd.gate.outcomes import blank, change, exact
+from edgekd.gate.records import Outcome
 from edgekd.results import Evidence
 
 if TYPE_CHECKING:
@@ -24,14 +26,26 @@ if TYPE_CHECKING:
     from edgekd.gate.grammar import Rule
     from edgekd.gate.records import RuleResult
 
-
-NEEDS_A_MACHINE = "Give bundles, which are measured here, or results of a board: 'edgekd bench --on ssh://...'."
+COUNT_BUNDLES = "Give bundles, on a machine where 'edgekd bench --counts' works, or leave this rule out."
+NEEDS_A_MACHINE = (
+    "Give bundles, which are measured here, or results of a board ('edgekd bench --on ssh://...'), or only rules about "
+    "size and quality, with --no-profile-budgets."
+)
 
 
 def decide(rule: Rule, comparison: Comparison) -> RuleResult:
-    """Decide one rule."""
+    """Decide one rule; one that does not hold says what to do about it."""
+    result = _decided(rule, comparison)
+    if result.outcome is Outcome.FAIL and not result.advice:
+        return result.model_copy(update={"advice": after_failure(rule)})
+    return result
+
+
+def _decided(rule: Rule, comparison: Comparison) -> RuleResult:
     if rule.metric.name == "size":
         return _decide_size(rule, comparison)
+    if rule.metric.quantity is Quantity.COUNT:
+        return _decide_instructions(rule, comparison)
     if rule.metric.quantity in (Quantity.SHARE, Quantity.CORRELATION, Quantity.VALUE):
         return _decide_quality(rule, comparison)
     if comparison.evidence is Evidence.EMULATED:
@@ -53,6 +67,28 @@ def _decide_size(rule: Rule, comparison: Comparison) -> RuleResult:
             "candidate": candidate,
             "value": value,
             "method": "exact: bytes of all shipped files",
+        }
+    )
+
+
+def _decide_instructions(rule: Rule, comparison: Comparison) -> RuleResult:
+    empty = blank(rule, comparison.counter_evidence or comparison.evidence)
+    sides = {"candidate": comparison.candidate}
+    if rule.needs_baseline and comparison.baseline is not None:
+        sides["baseline"] = comparison.baseline
+    for name, facts in sides.items():
+        if not facts.instructions:
+            problem = facts.instructions_problem or f"no instruction was counted for the {name}"
+            return empty.model_copy(update={"problem": problem, "advice": facts.instructions_advice or COUNT_BUNDLES})
+    baseline = comparison.baseline.instructions if comparison.baseline else None
+    value = change(rule, baseline, comparison.candidate.instructions or 0.0)
+    return empty.model_copy(
+        update={
+            "outcome": exact(rule, value),
+            "baseline": baseline,
+            "candidate": comparison.candidate.instructions,
+            "value": value,
+            "method": f"exact: {comparison.counter}; the same for both sides, in this run",
         }
     )
 

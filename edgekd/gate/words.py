@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.analysis.gain_words import METRIC_NAMES
 from edgekd.gate.grammar import METRICS, Quantity, Reference
 from edgekd.gate.records import Outcome
-from edgekd.report import units
 from edgekd.tasks import MAIN_METRIC, TaskKind
 
 if TYPE_CHECKING:
-    from edgekd.gate.records import GateReport, RuleResult
+    from edgekd.gate.records import GateReport, GateRun, RuleResult
 
 WORDS = {
     Outcome.PASS: "pass",
@@ -20,7 +20,7 @@ WORDS = {
     Outcome.UNDECIDED: "cannot tell",
     Outcome.INVALID: "invalid",
 }
-COLUMNS = ("rule: fail if", "baseline", "candidate", "change [interval]", "verdict", "evidence")
+COLUMNS = ("must hold", "from", "baseline", "candidate", "change [interval]", "verdict", "evidence")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Row:
     """One rule as text."""
 
     rule: str
+    origin: str
     baseline: str
     candidate: str
     change: str
@@ -48,7 +49,7 @@ class Row:
     @property
     def cells(self) -> tuple[str, ...]:
         """The cells in the order of :data:`COLUMNS`."""
-        return (self.rule, self.baseline, self.candidate, self.change, self.verdict, self.evidence)
+        return (self.rule, self.origin, self.baseline, self.candidate, self.change, self.verdict, self.evidence)
 
 
 def _value(value: float | None, metric: str) -> str:
@@ -59,6 +60,8 @@ def _value(value: float | None, metric: str) -> str:
         return units.duration(value)
     if quantity is Quantity.BYTES:
         return units.size(value)
+    if quantity is Quantity.COUNT:
+        return units.instructions(value)
     if quantity is Quantity.CORRELATION:
         return units.correlation(value)
     return units.number(value) if quantity is Quantity.VALUE else units.percent(value)
@@ -67,11 +70,11 @@ def _value(value: float | None, metric: str) -> str:
 def _number(value: float, result: RuleResult) -> str:
     """Write what the rule limits: a relative change, a difference with its sign, or a value."""
     if result.reference is Reference.PERCENT:
-        return f"{100 * value:+.1f} %"
+        return units.relative(value, result.low, result.high)
     if result.reference is Reference.ABSOLUTE:
         return _value(value, result.metric)
     if METRICS[result.metric].quantity is Quantity.SHARE:
-        return units.points(value)
+        return units.points(value, result.low, result.high)
     return f"{'+' if value > 0 else ''}{_value(value, result.metric)}"
 
 
@@ -89,15 +92,30 @@ def _change(result: RuleResult) -> str:
 
 
 def _wanted(result: RuleResult) -> str:
-    bound = "at most" if METRICS[result.metric].fails_when == ">" else "at least"
+    lower = METRICS[result.metric].direction == "<"
+    bound = ("at most" if lower else "at least") if result.inclusive else ("below" if lower else "above")
     against = "" if result.reference is Reference.ABSOLUTE else " against the baseline"
-    return f"{result.metric} {bound} {_number(result.limit, result)}{against}"
+    return f"{result.metric} {bound} {_limit(result)}{against}"
+
+
+def _limit(result: RuleResult) -> str:
+    """Write a limit as round as it was given."""
+    limit, quantity = result.limit, METRICS[result.metric].quantity
+    if result.reference is Reference.PERCENT:
+        return f"{100 * limit:+.6g} %"
+    signed = result.reference is Reference.DIFFERENCE
+    if quantity is Quantity.SHARE:
+        return f"{100 * limit:+.6g} pt" if signed else f"{100 * limit:.6g} %"
+    plain = {Quantity.TIME: units.short_duration, Quantity.BYTES: units.short_size, Quantity.COUNT: units.count}
+    write = plain.get(quantity, "{:.6g}".format)
+    return f"{'-' if limit < 0 else '+' if signed else ''}{write(abs(limit))}"
 
 
 def _measured(result: RuleResult) -> str:
     if result.value is None:
-        return result.problem or "nothing"
-    things = {Quantity.TIME: "calls a side", Quantity.BYTES: ""}
+        problem = result.problem
+        return problem if problem.startswith("nothing") else f"nothing: {problem}"
+    things = {Quantity.TIME: "calls a side", Quantity.BYTES: "", Quantity.COUNT: ""}
     thing = things.get(METRICS[result.metric].quantity, "texts")
     if METRICS[result.metric].percentile is None and thing.startswith("calls"):
         thing = "processes a side"
@@ -115,6 +133,7 @@ def row_of(result: RuleResult) -> Row:
     """Write one rule."""
     return Row(
         rule=result.rule,
+        origin=result.origin.value,
         baseline=_value(result.baseline, result.metric),
         candidate=_value(result.candidate, result.metric),
         change=_change(result),
@@ -125,13 +144,21 @@ def row_of(result: RuleResult) -> Row:
     )
 
 
+def reason_line(row: Row) -> str:
+    """Say in a line why a rule ended as it did, and what to do."""
+    reason = row.reason
+    return f"{row.rule}: measured {reason.measured}; wanted {reason.wanted}. {reason.advice}".rstrip()
+
+
 def rows_of(report: GateReport) -> list[Row]:
     """Write all rules in their order."""
     return [row_of(result) for result in report.rules]
 
 
 def headline(report: GateReport) -> str:
-    """Say the verdict in one sentence."""
+    """Say the verdict of a target in one sentence."""
+    if report.problem:
+        return f"INVALID: {report.problem} This is not a pass."
     broken = [result.rule for result in report.rules if result.outcome is report.verdict]
     total = len(report.rules)
     what = "self-test" if report.self_test else "gate"
@@ -147,20 +174,54 @@ def headline(report: GateReport) -> str:
     return f"INVALID: the {what} could not measure {listed}. This is not a pass."
 
 
+def overall_line(run: GateRun) -> str:
+    """Say the verdict of all targets in one sentence; of a single one its own."""
+    if len(run.gates) == 1:
+        return headline(run.gates[0])
+    parts = []
+    for outcome, word in WORDS.items():
+        names = [report.target or report.candidate.name for report in run.gates if report.verdict is outcome]
+        if names:
+            parts.append(f"{word}: {', '.join(names)}")
+    end = "" if run.verdict in (Outcome.PASS, Outcome.FAIL) else " This is not a pass."
+    return f"{WORDS[run.verdict].upper()} over {len(run.gates)} targets. {'; '.join(parts[::-1])}.{end}"
+
+
+def report_only_line(run: GateRun) -> str:
+    """Say loudly that the exit code says nothing; empty when it does."""
+    if not run.report_only:
+        return ""
+    return (
+        f"REPORT ONLY: the exit code is 0 whatever the verdict; without it this run ends with {run.verdict.exit_code}."
+    )
+
+
 def facts(report: GateReport) -> list[str]:
     """Say what was compared, on what, and how right both sides are."""
     lines = [f"Candidate: {report.candidate.name} ({report.candidate.path})"]
     if report.baseline is not None:
         lines.append(f"Baseline: {report.baseline.name} ({report.baseline.path})")
-    threads = f"{report.threads} thread{'s' if report.threads != 1 else ''}"
-    machine = report.machine.cpu_model if report.machine else "unknown"
-    lines.append(f"Target: {report.target}, {threads}. Machine: {machine}")
+    if report.problem:
+        return lines
+    threads = f", {report.threads} thread{'s' if report.threads != 1 else ''}" if report.threads else ""
+    machine = f". Machine: {report.machine.cpu_model}" if report.machine else ""
+    lines.append(f"Target: {report.target}{threads}{machine}")
     if report.texts:
         lines.append(f"Texts: {report.texts:,} of {report.data_name}")
-    quality = _quality(report)
-    if quality:
-        lines.append(quality)
+    lines += [line for line in (_quality(report), _cost(report)) if line]
     return lines
+
+
+def _cost(report: GateReport) -> str:
+    """Say instructions and time side by side, where both were compared: each sees what the other cannot."""
+    known = {
+        rule.metric: rule for rule in report.rules if rule.reference is Reference.PERCENT and rule.value is not None
+    }
+    counted = known.get("instructions")
+    timed = next((rule for name, rule in known.items() if METRICS[name].percentile is not None), None)
+    if counted is None or timed is None:
+        return ""
+    return f"Cost: {_change(counted)} instructions (exact), {_change(timed)} time at {timed.metric}"
 
 
 def _quality(report: GateReport) -> str:

@@ -201,7 +201,7 @@ def test_the_gate_judges_the_same_with_and_without_estimates(tmp_path):
     for name, found in (("without", []), ("with", [estimate(latency_s=1000.0, low_s=500.0, high_s=2000.0)])):
         path = tmp_path / name / "cnn.result.json"
         save_result(make_result(target="raspberry-pi-4", estimates=found), path)
-        job = GateJob(candidate=path, rules=("p95>5ms", "size>25MB"))
+        job = GateJob(candidate=path, rules=("p95<5ms", "size<25MB"))
         reports.append(run_gate(job, Silent()))
     without, with_estimates = (report.model_dump(exclude={"created_at", "candidate"}) for report in reports)
     assert len(without["rules"]) == 2
