@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix clean arm64 interop
+.PHONY: help demo test gate check fix clean arm64 interop
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -42,6 +42,12 @@ interop: $(STAMP) $(INTEROP_STAMP)  ## open bundles with Optimum and transformer
 test: $(STAMP)  ## run the whole test suite, ruff and mypy included
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not timing"
 	$(BIN)/python -m pytest -m timing
+
+# The bundle is made anew, so that it is today's exporter that is judged.
+gate: $(STAMP)  ## judge today's exporter by benchmarks/self_gate/gate.yaml, against the committed baseline
+	rm -rf build/self-gate
+	$(BIN)/edgekd export benchmarks/self_gate/model --target cpu --to onnx-fused --name self-gate --out build/self-gate
+	$(BIN)/edgekd gate --config benchmarks/self_gate/gate.yaml --out build/self-gate/gate.json --junit build/self-gate/junit.xml
 
 check: $(STAMP)  ## format check, lint, types
 	$(BIN)/ruff format --check .

@@ -13,10 +13,12 @@ import typer
 from edgekd import __version__
 from edgekd.cli import (
     assets,
+    baseline,
     bench,
     board,
     build,
     bundle,
+    compare,
     compress,
     devices,
     estimate,
@@ -46,7 +48,9 @@ for commands in (
     export,
     bench,
     report,
+    compare,
     gate,
+    baseline,
     estimate,
     verify,
     predict,

@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Argument, Option, Typer
 
 from edgekd.cli.board import BoardDir, BoardPython, Fleet, PushWheels, Resume, measure_on_boards
-from edgekd.cli.common import print_json, stderr_console, stdout_console
+from edgekd.cli.common import output_format, print_json, stderr_console, stdout_console
 
 ESTIMATES = "Estimates"
 PLACE = "Place"
@@ -235,7 +235,18 @@ def bench(
     core: Core = None,
     counter: CounterName = None,
     profile: Profile = False,
-    as_json: Annotated[bool, Option("--json", help="Print the table as JSON on stdout.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print the table as JSON on stdout; short for --format json.")] = (
+        False
+    ),
+    output: Annotated[
+        str | None,
+        Option(
+            "--format",
+            metavar="NAME",
+            help="What is printed on stdout: text, json, or bencher (Bencher Metric Format).",
+            show_default="text",
+        ),
+    ] = None,
 ) -> None:
     """Measure latency, memory, load time, size and quality of all variants, in turns on the same texts.
 
@@ -247,12 +258,15 @@ def bench(
     from edgekd.cli.progress import ConsoleProgress
     from edgekd.cli.quantities import parse_amount, parse_part
     from edgekd.config import BenchConfig
+    from edgekd.devices import load_profiles
     from edgekd.errors import ConfigError, EdgekdError
     from edgekd.gate.grammar import Quantity
+    from edgekd.report.bencher import report_bencher
     from edgekd.report.export import to_json_value
     from edgekd.report.model import build_report
     from edgekd.report.terminal import render_terminal
 
+    shown = output_format(output, as_json=as_json)
     if min_seconds > max_seconds:
         raise ConfigError(
             f"--min-seconds {min_seconds:g} is more than --max-seconds {max_seconds:g}.",
@@ -315,9 +329,11 @@ def bench(
         if not error.results:
             raise
         results, failure = error.results, error
-    report = build_report(results, title="edgekd bench")
-    if as_json:
+    report = build_report(results, title="edgekd bench", profiles=load_profiles(devices))
+    if shown == "json":
         print_json(to_json_value(report))
+    elif shown == "bencher":
+        print_json(report_bencher(report))
     else:
         console = stdout_console()
         for part in render_terminal(report):
