@@ -21,7 +21,7 @@ HEAVY = {
     "pydantic",
     "datasets",
     "onnx",
-    "altair",
+    "vl_convert",
     "openvino",
     "tokenizers",
     "optuna",
@@ -30,7 +30,7 @@ TRAINING_ONLY = {"torch", "transformers", "datasets", "onnx", "optimum", "accele
 
 # From the top down; a module may import from its own row and from rows below.
 LAYERS = [
-    {"cli", "__main__"},
+    {"cli", "__main__", "pytest_plugin", "pytest_support"},
     {"search"},
     {"pipeline", "measure", "publish", "publish_config", "labelling", "arms", "desk", "feasible"}
     | {"compression", "graphs", "ladder", "sessions", "exported", "judging", "single", "refusals", "workplace"}
@@ -42,8 +42,8 @@ LAYERS = [
     | {"emulation", "step_timer", "trainer", "goals", "estimate", "remote", "doctor"},
     {"api", "runtime", "analysis", "data"},
     {"recipe", "assets", "catalogue", "download", "runfolder", "recipe_reference"},
-    {"bundle", "results", "measurements", "decisions", "devices", "config", "steps", "proof"},
-    {"artifacts", "registry", "tasks", "progress", "environment", "errors", "processor", "filenames"},
+    {"bundle", "results", "measurements", "decisions", "devices", "config", "steps", "proof", "provenance"},
+    {"artifacts", "registry", "tasks", "progress", "environment", "errors", "processor", "filenames", "units"},
 ]
 
 
@@ -197,7 +197,9 @@ def test_the_wheel_carries_profiles_recipes_and_templates(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     for profile in (ROOT / "devices").glob("*.yaml"):
         assert f"edgekd/_shipped/devices/{profile.name}" in names
-    templates = ("edgekd/report/template.html.j2", "edgekd/explain/template.html.j2")
+    templates = {"edgekd/explain/template.html.j2"}
+    templates |= {f"edgekd/report/templates/{file.name}" for file in (PACKAGE / "report" / "templates").iterdir()}
+    assert len(templates) > 10
     scripts = ("edgekd/bundles/run.py", "edgekd/export/tensorrt/build_engine.sh", "edgekd/export/tensorrt/TENSORRT.md")
     for name in ("edgekd/demo.yaml", "edgekd/template.yaml", *templates, *scripts, "edgekd/py.typed"):
         assert name in names
