@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from edgekd.bench.scenarios.sustained import MINUTES
 from edgekd.devices import load_profiles
 from edgekd.results import Evidence, Role
 from edgekd.runfolder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from edgekd.report.model import Report
     from edgekd.results import BenchResult
@@ -25,8 +25,8 @@ _OPTIONS = ("passes", "processes", "precision", "max_texts", "block_size", "min_
 
 
 def run_command(root: Path) -> str:
-    """Return what repeats a whole run."""
-    folder = RunFolder(root)
+    """Return what repeats a whole run; from the working folder where the run lies in it."""
+    folder = RunFolder(root.relative_to(Path.cwd()) if root.is_relative_to(Path.cwd()) else root)
     return shlex.join(["edgekd", "run", str(folder.recipe), "--out", str(folder.root)])
 
 
@@ -81,6 +81,9 @@ def _extras(results: Sequence[BenchResult]) -> list[str]:
         name for name in ("offline", "server", "cold", "sustained") if any(getattr(result, name) for result in results)
     ]
     command = ["--scenario", ",".join(scenarios)] if scenarios else []
+    loads = [result.sustained[-1].start_s + result.sustained[-1].seconds for result in results if result.sustained]
+    minutes = round(max(loads) / 60, 1) if loads else 0.0  # a variant may end a slice early
+    command += ["--minutes", f"{minutes:g}"] if minutes and minutes != MINUTES else []
     lengths = sorted({point.tokens for result in results for point in result.lengths})
     command += ["--lengths", ",".join(str(tokens) for tokens in lengths)] if lengths else []
     flags = {

@@ -13,8 +13,8 @@ from edgekd.cli.app import app
 from edgekd.config import BenchConfig
 from edgekd.data.types import Examples
 from edgekd.errors import DataError
-from edgekd.measurements import Energy, LengthPoint
-from edgekd.report.commands import bench_command
+from edgekd.measurements import Energy, LengthPoint, Moment, SustainedSlice
+from edgekd.report.commands import bench_command, run_command
 from edgekd.report.find_texts import find_texts, run_folder_of
 from edgekd.results import Evidence, Quality, save_result
 from tests.results import make_result, make_teacher
@@ -167,3 +167,24 @@ def test_a_command_names_the_board_or_the_emulator():
     assert bench_command([on_board]).endswith("--target raspberry-pi-4 --data toy --on ssh://pi@pi4")
     emulated = make_result(target="raspberry-pi-4", evidence=Evidence.EMULATED)
     assert bench_command([emulated]).endswith("--on qemu://cortex-a72")
+
+
+def slices(seconds):
+    one = Moment(at_s=0.0)
+    return [
+        SustainedSlice(start_s=start, seconds=0.5, calls=9, p50_s=1e-3, p95_s=2e-3, moment=one)
+        for start in (0.0, seconds - 0.5)
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "option"), [(300.0, ""), (11.9, " --minutes 0.2")])
+def test_a_command_says_how_long_the_load_lasted_unless_it_is_the_usual_time(seconds, option):
+    assert bench_command([make_result(sustained=slices(seconds))]).endswith(f" --scenario sustained{option}")
+
+
+def test_a_run_below_the_working_folder_is_named_from_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run_command(tmp_path / "runs" / "a b") == "edgekd run 'runs/a b/recipe.yaml' --out 'runs/a b'"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run_command(tmp_path / "runs") == f"edgekd run {tmp_path}/runs/recipe.yaml --out {tmp_path}/runs"
