@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgekd.remote.address import Address
 
 SSH_VARIABLE = "EDGEKD_SSH"
+END_LIMIT_S = 1.0
 CONNECT_LIMIT_S = 60.0  # through jump hosts; ssh itself gives one host 15 s
 OPTIONS = {
     "BatchMode": "yes",  # nothing is ever asked: there may be no terminal
@@ -120,7 +121,11 @@ class Connection:
         if self._master is not None:
             assert self._master.stdin is not None
             self._master.terminate()
-            self._master.wait()
+            try:
+                self._master.wait(timeout=END_LIMIT_S)
+            except subprocess.TimeoutExpired:  # it looks at signals only when its next sign of life is due
+                self._master.kill()
+                self._master.wait()
             self._master.stdin.close()
             self._master = None
         if self._folder is not None:
