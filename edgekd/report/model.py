@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgekd.analysis.bootstrap import RESAMPLES
+from edgekd.devices import load_profiles
 from edgekd.errors import DataError
 from edgekd.report import emulated
 from edgekd.report.calibration import calibration_rows
@@ -99,14 +100,6 @@ class Report:
         return [bench_command([row.result for row in s.table.rows], s.texts_source) for s in self.sections]
 
 
-def _known_targets(profiles: Mapping[str, DeviceProfile] | None) -> Mapping[str, DeviceProfile]:
-    if profiles is not None:
-        return profiles
-    from edgekd.devices import load_profiles
-
-    return load_profiles()
-
-
 def _section(
     group: list[BenchResult],
     *,
@@ -196,7 +189,7 @@ def build_report(
     """
     if not results:
         raise DataError("There is no result to report.", hint="Measure first with 'edgekd bench ... --out DIR'.")
-    known = _known_targets(profiles)
+    known = load_profiles() if profiles is None else profiles
     hosts = {name for name, one in known.items() if one.is_this_machine} if host_targets is None else host_targets
     groups = group_results(results)
     sections: list[Section] = []

@@ -20,34 +20,22 @@ from edgekd.gate.github import LIMIT, annotation, gate_annotations
 from edgekd.gate.grammar import Reference
 from edgekd.gate.junit import gate_junit
 from edgekd.gate.markdown import gate_markdown
-from edgekd.gate.records import GateReport, Outcome, ProcessSamples, RuleResult, SideInfo
+from edgekd.gate.records import GateReport, Outcome, ProcessSamples, SideInfo
 from edgekd.gate.words import COLUMNS
 from edgekd.measurements import Counts
 from edgekd.report.bencher import report_bencher
 from edgekd.report.model import build_report
 from edgekd.results import Evidence, Samples
 from tests.bundles import make_bundle
+from tests.gates import make_rule
 from tests.results import make_result, make_teacher
 
 HOSTILE = "a|b <script>alert(1)</script> `x` @you #1 [l](u)\n::error::x\x00\x1b[31m]]>"
 
 
 def rule(text="p50<+3%", outcome=Outcome.FAIL, **changes):
-    facts = {
-        "rule": text,
-        "metric": "p50",
-        "reference": Reference.PERCENT,
-        "limit": 0.03,
-        "outcome": outcome,
-        "baseline": 0.002,
-        "candidate": 0.0022,
-        "value": 0.1,
-        "low": 0.08,
-        "high": 0.12,
-        "confidence": 0.99,
-        "count": 1200,
-    }
-    return RuleResult(**(facts | changes))
+    facts = {"rule": text, "metric": "p50", "limit": 0.03, "outcome": outcome}
+    return make_rule(**(facts | changes))
 
 
 SIZE = rule(

@@ -8,26 +8,8 @@ from edgekd.gate.account import run_of
 from edgekd.gate.grammar import METRICS, Origin, Reference, parse_rule
 from edgekd.gate.records import GateReport, Outcome, RuleResult, SideInfo
 from edgekd.gate.words import COLUMNS, headline, overall_line, reason_line, report_only_line, row_of
+from tests.gates import make_rule as rule
 from tests.results import make_machine
-
-
-def rule(**changes):
-    facts = {
-        "rule": "p95<+5%",
-        "metric": "p95",
-        "reference": Reference.PERCENT,
-        "limit": 0.05,
-        "outcome": Outcome.FAIL,
-        "baseline": 0.002,
-        "candidate": 0.0022,
-        "value": 0.1,
-        "low": 0.08,
-        "high": 0.12,
-        "confidence": 0.99,
-        "count": 1200,
-    }
-    return RuleResult(**(facts | changes))
-
 
 ACCURACY = rule(
     rule="accuracy>-1pt",
