@@ -35,6 +35,15 @@ class Doubt:
     spoils: frozenset[str] = frozenset()  # column keys
 
 
+class Mismatch(Incomparable):
+    """Two results that cannot be compared; ``reason`` is the message without their names."""
+
+    def __init__(self, before: BenchResult, after: BenchResult, reason: str, *, hint: str) -> None:
+        """Name the results and say why."""
+        super().__init__(f"Cannot compare '{before.variant}' with '{after.variant}': {reason}", hint=hint)
+        self.reason = reason
+
+
 TIMES = frozenset({"p50_s", "p95_s", "load_time_s", "energy_j"})
 OF_THE_MACHINE = TIMES | {"peak_rss_bytes", "steady_rss_bytes"}
 
@@ -45,7 +54,7 @@ def check_comparable(before: BenchResult, after: BenchResult, *, allow_different
     Another version of onnxruntime on the same machine is allowed, and said: what an upgrade changes is a fair question.
 
     Raises:
-        Incomparable: when task, target, threads, texts or labels differ, or the machine does and may not.
+        Mismatch: when task, target, threads, texts or labels differ, or the machine does and may not.
     """
     for what, old, new, advice in (
         ("the task", before.quality.task.value, after.quality.task.value, "Compare results of one task."),
@@ -65,10 +74,7 @@ def check_comparable(before: BenchResult, after: BenchResult, *, allow_different
         ),
     ):
         if old != new:
-            raise Incomparable(
-                f"Cannot compare '{before.variant}' with '{after.variant}': {what} differs: {old} and {new}.",
-                hint=advice,
-            )
+            raise Mismatch(before, after, f"{what} differs: {old} and {new}.", hint=advice)
     return [
         *_throttled(before, after),
         *_evidence(before, after),
@@ -107,8 +113,10 @@ def _machines(before: BenchResult, after: BenchResult, *, allow_different_machin
         for r in (before, after)
     )
     if not allow_different_machine:
-        raise Incomparable(
-            f"Cannot compare '{before.variant}' with '{after.variant}': measured on different machines: {machines}.",
+        raise Mismatch(
+            before,
+            after,
+            f"measured on different machines: {machines}.",
             hint="Measure both here with 'edgekd bench', or add --allow-different-machine.",
         )
     words = f"Measured on different machines ({machines}): latency, memory and load time say little."

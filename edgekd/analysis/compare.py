@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgekd.analysis.bootstrap import RESAMPLES
 from edgekd.analysis.change import Change, Verdict, importance, verdict_of
-from edgekd.analysis.comparable import check_comparable, fact_changes
+from edgekd.analysis.comparable import Mismatch, check_comparable, fact_changes
 from edgekd.analysis.compare_counts import energy_changes, instruction_changes
 from edgekd.analysis.compare_sides import flips_between, side_of
 from edgekd.analysis.paired_quality import score_change
@@ -21,7 +21,7 @@ from edgekd.results import Evidence
 from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from edgekd.analysis.change import Bounds
     from edgekd.analysis.comparable import FactChange
@@ -45,12 +45,22 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """A variant of both sides that cannot be compared."""
+
+    name: str  # target/variant
+    reason: str
+    advice: str
+
+
+@dataclass(frozen=True)
 class FolderComparison:
     """Two sets of results."""
 
     pairs: list[Comparison]  # the most important first
     only_before: list[str]
     only_after: list[str]
+    refused: list[Refused] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[Verdict, int]:
@@ -94,10 +104,7 @@ def _quality(before: BenchResult, after: BenchResult, old: Summary, new: Summary
     if not targets or not after.quality.targets:
         return []
     if targets != after.quality.targets:
-        raise Incomparable(
-            f"Cannot compare '{before.variant}' with '{after.variant}': their texts have different true values.",
-            hint="Measure both on the same data.",
-        )
+        raise Mismatch(before, after, "their texts have different true values.", hint="Measure both on the same data.")
     found = []
     for metric in COMPARED[task.kind]:
         error = metric in ERRORS
@@ -143,7 +150,7 @@ def compare(
     """Compare two results.
 
     Raises:
-        Incomparable: see :func:`check_comparable`.
+        Mismatch: see :func:`check_comparable`.
     """
     doubts = check_comparable(before, after, allow_different_machine=allow_different_machine)
     warnings = [doubt.words for doubt in doubts]
@@ -190,8 +197,11 @@ def compare_sets(
 ) -> FolderComparison:
     """Compare two sets of results: one with one whatever their names, else by target and variant.
 
+    A pair that cannot be compared is named with its reason, and the others are compared.
+
     Raises:
-        Incomparable: when nothing matches, a name occurs twice, or see :func:`check_comparable`.
+        Incomparable: when nothing matches, a name occurs twice, or no pair can be compared (see
+            :func:`check_comparable`).
     """
     both = partial(compare, allow_different_machine=allow_different_machine, resamples=resamples)
     if len(before) == len(after) == 1:
@@ -203,12 +213,27 @@ def compare_sets(
             f"Nothing to compare: the first has {_some(old)}, the second has {_some(new)}.",
             hint="Give two result files to compare variants of different names.",
         )
-    pairs = [both(old[name], new[name]) for name in common]
+    found = {name: _attempt(both, old[name], new[name]) for name in common}
+    refused = {name: each for name, each in found.items() if isinstance(each, Mismatch)}
+    pairs = [each for each in found.values() if isinstance(each, Comparison)]
+    if not pairs:
+        raise next(iter(refused.values()))
     return FolderComparison(
         sorted(pairs, key=lambda pair: importance(pair.changes[0])),
         [name for name in old if name not in new],
         [name for name in new if name not in old],
+        [Refused(name, error.reason, error.hint or "") for name, error in refused.items()],
     )
+
+
+def _attempt(
+    both: Callable[[BenchResult, BenchResult], Comparison], before: BenchResult, after: BenchResult
+) -> Comparison | Mismatch:
+    """Compare two results, or return why not."""
+    try:
+        return both(before, after)
+    except Mismatch as error:
+        return error
 
 
 def _some(names: Mapping[str, object]) -> str:

@@ -176,9 +176,20 @@ def only_words(comparison: FolderComparison) -> list[str]:
     return [f"{where}: {listed(names)}." for where, names in both if names]
 
 
+def refused(comparison: FolderComparison) -> list[str]:
+    """Say which variants of both sides were not compared, and why, once for all that share a reason."""
+    reasons: dict[str, list[str]] = {}
+    for each in comparison.refused:
+        reasons.setdefault(f"{each.reason} {each.advice}".rstrip(), []).append(each.name)
+    return [f"Not compared: {listed(names)}: {reason}" for reason, names in reasons.items()]
+
+
 def warnings(comparison: FolderComparison) -> list[str]:
-    """Return each warning once."""
-    return list(dict.fromkeys(warning for pair in comparison.pairs for warning in pair.warnings))
+    """Return what was not compared, then each warning once."""
+    return [
+        *refused(comparison),
+        *dict.fromkeys(warning for pair in comparison.pairs for warning in pair.warnings),
+    ]
 
 
 def listed(names: Iterable[str]) -> str:
@@ -200,6 +211,7 @@ def comparison_json(comparison: FolderComparison) -> dict[str, Any]:
         "pairs": [_pair(pair) for pair in comparison.pairs],
         "only_before": comparison.only_before,
         "only_after": comparison.only_after,
+        "refused": [asdict(each) for each in comparison.refused],
     }
 
 

@@ -116,9 +116,7 @@ def test_bundles_answer_2000_strange_texts_as_torch_does(models, tmp_path, name)
     labels = set()
 
     @given(texts=st.lists(TEXTS, min_size=A_CALL, max_size=A_CALL))
-    @settings(
-        max_examples=CALLS, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
-    )
+    @settings(max_examples=CALLS, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     def check(texts):
         nonlocal seen
         expected = predict_logits(trained.model, ids_by_transformers(trained.tokenizer, texts))

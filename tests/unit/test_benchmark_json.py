@@ -192,7 +192,7 @@ def test_the_interval_of_a_change_allows_for_drift():
     assert found.high < 0.5
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0.5, 2.0), st.integers(30, 5000), st.floats(0.0, 1.0))
 def test_without_the_times_of_rounds_the_interval_of_the_median_is_around_it(ratio, rounds, share):
     before = timed(seconds=None, median_s=1.0, iqr_s=share, rounds=rounds)

@@ -33,7 +33,7 @@ def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(files=FILES, seconds=st.integers(0, 2_000_000_000), mask=st.sampled_from([0o022, 0o077, 0o002]))
 def test_the_same_content_gives_the_same_bytes_whatever_its_time_order_and_mode(tmp_path_factory, files, seconds, mask):
     base = tmp_path_factory.mktemp("pack")
@@ -56,7 +56,7 @@ def test_the_same_content_gives_the_same_bytes_whatever_its_time_order_and_mode(
         assert {m.name: archive.extractfile(m).read() for m in archive} == {f"top/{n}": d for n, d in files.items()}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(files=FILES)
 def test_what_is_packed_comes_out_again(tmp_path_factory, files):
     base = tmp_path_factory.mktemp("pack")

@@ -83,7 +83,7 @@ def test_thresholds_raise_f1_on_other_texts():
     assert fitted.thresholds == pytest.approx((f1 / 2, f1 / 2), abs=0.06)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.integers(1, 12))
 def test_any_small_validation_split_can_be_fitted_and_gives_the_same_again(seed, texts):
     targets, logits = multi_label(texts, factor=4.0, seed=seed)

@@ -56,7 +56,7 @@ def test_int4_is_wrong_by_at_most_a_scale_and_keeps_zero(table, block):
 
 
 @given(st_numpy.arrays(np.float32, (40, 34), elements=FLOATS), st.sampled_from([(8, 32), (4, 16), (4, 32), (4, 64)]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_runtime_reads_exactly_these_rows(tmp_path_factory, table, form):
     bits, block = form
     folder = tmp_path_factory.mktemp("table")

@@ -66,7 +66,7 @@ def test_a_percentile_cuts_what_is_rare(tmp_path):
     assert scales[99] < 5 / 255
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     rows=st.one_of(
         st.lists(st.lists(st.integers(0, VOCABULARY - 1), max_size=12), min_size=1, max_size=1),  # one text

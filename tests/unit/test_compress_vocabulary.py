@@ -20,7 +20,7 @@ from edgekd.errors import ConfigError, InvalidArtifact, NotApplicable
 
 SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
 LETTERS = "abcd"
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 def wrap(model, pre_tokenizer=None, *, post_processor=None):

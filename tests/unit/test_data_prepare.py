@@ -390,7 +390,7 @@ TARGETS = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), st.sampled_from(TaskKind), st.lists(st.text()), label_names)
 def test_round_trip_is_exact(tmp_path_factory, draws, kind, unlabelled, labels):
     rows = st.lists(st.tuples(st.text(), TARGETS[kind]), max_size=6)

@@ -285,7 +285,7 @@ calls = st.tuples(st.floats(0, 1e-2), st.integers(1, 4), st.integers(0, 3), st.i
 
 
 @given(st.lists(calls, max_size=300))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_measurement_makes_them_fail(rows):
     infer, tokens, block, process = ([row[column] for row in rows] for column in range(4))
     result = make_result(samples=samples(infer, tokens=tokens, block=block, process=process))

@@ -411,7 +411,7 @@ LOSSES = st.sampled_from([(0, 0), (0, 5), (20, 20), (0, 40)])
 CANDIDATES = st.lists(st.tuples(COSTS, LOSSES, st.booleans()), max_size=5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(CANDIDATES, st.sampled_from([None, 1e6, 2.05e6, 6e6]))
 def test_every_dropped_candidate_has_a_reason_and_the_kept_ones_need_each_other(drawn, size_limit):
     made = [

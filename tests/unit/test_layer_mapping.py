@@ -77,7 +77,7 @@ def brute_force(table):
     return max(sum(table[i][j] for i, j in enumerate(choice)) for choice in choices)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.tuples(st.integers(1, 4), st.integers(1, 5)).flatmap(
         lambda shape: st.lists(

@@ -205,7 +205,7 @@ def test_decoupled_parts_by_hand():
     assert others.item() == pytest.approx(0.5 * math.log(0.5 * 3) + 0.5 * math.log(0.5 * 3 / 2), rel=1e-5)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(logit_pairs(), st.sampled_from([1.0, 2.0, 5.0]))
 def test_decoupled_parts_add_up_to_the_divergence(pair, temperature):
     """KL = TCKD + (1 - q_y) NCKD, so these two weights give back the soft targets."""
@@ -292,7 +292,7 @@ def test_dist_of_constant_rows_is_finite():
 # All of them
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(logit_pairs(), st.sampled_from(["soft", "mse", "huber", "dkd", "dist"]), st.sampled_from([1.0, 4.0]))
 def test_a_student_equal_to_its_teacher_costs_nothing_and_none_costs_less(pair, kind, temperature):
     student, teacher = pair
@@ -302,7 +302,7 @@ def test_a_student_equal_to_its_teacher_costs_nothing_and_none_costs_less(pair, 
     assert teacher_part(SINGLE, kind, student, teacher, labels, temperature=temperature).min() > -1e-4
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(logit_pairs(st.integers(1, 4)), st.sampled_from(["soft", "mse", "huber"]))
 def test_several_labels_equal_to_the_teachers_cost_nothing(pair, kind):
     student, teacher = pair

@@ -33,7 +33,7 @@ def random_logits(task, count, seed):
 
 @pytest.mark.parametrize("task", [SINGLE, MULTI, VALUE], ids=lambda task: task.kind.value)
 @given(seed=st.integers(0, 1000), count=st.integers(1, 30))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_equal_logits_differ_in_nothing(task, seed, count):
     logits = random_logits(task, count, seed)
     found = compare_logits(logits, logits.copy(), task=task, texts=["text"] * count, targets=targets_of(task, count))
@@ -46,7 +46,7 @@ def test_equal_logits_differ_in_nothing(task, seed, count):
 
 @pytest.mark.parametrize("task", [SINGLE, MULTI, VALUE], ids=lambda task: task.kind.value)
 @given(seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_the_order_of_the_texts_does_not_matter(task, seed):
     count = 24
     expected, actual = random_logits(task, count, seed), random_logits(task, count, seed + 1)

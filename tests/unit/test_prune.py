@@ -70,7 +70,7 @@ def some_kept(groups, draw):
 
 
 @pytest.mark.parametrize("name", [*FAMILIES, *STUDENTS])
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(draw=st.randoms(use_true_random=False))
 def test_a_model_without_units_is_the_one_with_zeros_in_their_place(name, models, draw):
     model = models[0][name]

@@ -120,7 +120,7 @@ def test_multiplications_are_those_that_torch_counts(family, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["bert", *(name for name in OWN if not name.startswith("linear"))])
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(draw=st.randoms(use_true_random=False))
 def test_what_is_expected_is_what_comes_out(name, models, draw):
     model = models[name]

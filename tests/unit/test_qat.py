@@ -114,7 +114,7 @@ def test_seven_bits_cannot_saturate_sums_of_pairs_in_sixteen_bits():
     assert rounding_for(FLAVOUR, per_channel=True).weight_limit == 127
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.lists(st.floats(-50, 50, width=32), min_size=6, max_size=6), min_size=1, max_size=5),
     st.sampled_from([64, 127]),
@@ -130,7 +130,7 @@ def test_rounded_weights_are_what_the_integers_say_and_within_half_a_step(values
     assert ((integers * by_output - weight).abs() <= 0.5001 * by_output).all()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.floats(-20, 20, width=32), min_size=2, max_size=30), st.sampled_from([U8, S8]))
 def test_values_in_the_range_are_within_half_a_step_and_zero_stays_zero(values, rounding):
     layer = RoundedValues(rounding, 1).train()
@@ -141,7 +141,7 @@ def test_values_in_the_range_are_within_half_a_step_and_zero_stays_zero(values, 
     assert rounded[-1] == 0
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.floats(-9, 9, width=32), min_size=4, max_size=4), min_size=1, max_size=5))
 def test_rows_that_are_on_their_grid_stay_there(values):
     once = round_rows(torch.tensor(values))

@@ -223,7 +223,7 @@ def test_the_rows_worth_a_closer_look():
     assert selected(section) == ["teacher", "slow", "middle", "fast"]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=3), st.integers(1, 9))
 def test_a_budget_is_never_broken_where_a_student_keeps_it(sizes, limit):
     shapes = [

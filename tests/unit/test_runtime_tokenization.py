@@ -143,7 +143,7 @@ def test_cached_ids_are_those_of_tokenizers(kind, max_length):
     wide = cached(tokenizer, max_length, max_bytes=30_000)
     narrow = cached(tokenizer, max_length, dtype=np.int32)
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
     @given(st.one_of(texts, texts.map(str.strip), st.text(max_size=60)))
     @example("")
     @example("   ")

@@ -41,7 +41,7 @@ def test_short_texts_have_fewer_ngrams(length):
 
 
 @given(st.lists(st.integers(0, 2**31 - 2), min_size=2, max_size=8), st.integers(16, 2**20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_token_id_overflows(tokens, buckets):
     ids = torch.tensor([tokens])
     for n, (rows, _) in enumerate(hashed_ngrams(ids, torch.ones_like(ids), 4, buckets), start=2):

@@ -104,7 +104,7 @@ def test_a_cased_tokenizer_keeps_case_and_accents(backend, spec):
     assert encoder(backend, cased)(texts) == reference(cased, texts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts=st.lists(st.text(max_size=40), min_size=1, max_size=3))
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_any_text_gives_the_ids_of_tokenizers(backend, spec, texts):
@@ -175,7 +175,7 @@ def lookup(blob, text):
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pairs=st.dictionaries(st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=4),
                              st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=4), max_size=60),
        text=st.text(max_size=6))  # fmt: skip
