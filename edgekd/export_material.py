@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.bundle import MODEL_FILE, TOKENIZER_FILE
 from edgekd.errors import InvalidArtifact, NotApplicable
 from edgekd.export.made_texts import made_texts
@@ -131,7 +132,7 @@ class ExportMaterial:
         if changes <= limits.max_abs_diff:
             return error
         return InvalidArtifact(
-            f"{error.message} The model itself does so: padding changes its logits by up to {changes:.2g}.",
+            f"{error.message} The model itself does so: padding changes its logits by up to {units.tiny(changes)}.",
             hint="Export it for one text a call, which is never padded: --batch 1",
         )
 

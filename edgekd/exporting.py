@@ -10,6 +10,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.artifacts import folder_lock, publish_folder
 from edgekd.bundle import GRAPH_FILES, is_bundle, load_bundle
 from edgekd.errors import ConfigError, EdgekdError, InvalidArtifact
@@ -165,7 +166,7 @@ class _Maker:
         except EdgekdError as error:
             self.progress.finish("it failed")
             return Exported(one, error=error)
-        self.progress.finish(f"largest difference {parity.max_abs_diff:.1e}, {parity.label_flips} label flips")
+        self.progress.finish(f"largest difference {units.tiny(parity.max_abs_diff)}, {parity.label_flips} label flips")
         return Exported(one, bundle, parity=parity)
 
     def _bundle(self, one: Format, target: Path, key: str) -> tuple[Bundle, Parity]:

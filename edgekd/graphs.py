@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from edgekd import units
 from edgekd.artifacts import STAGE_FILE, hash_json, publish_folder, read_json, write_json_atomic
 from edgekd.bundle import GRAPH_FILES, MODEL_FILE, TOKENIZER_FILE, graph_in
 from edgekd.devices import int8_for
@@ -118,7 +119,7 @@ class Graphs:
                 exam, expected, building / MODEL_FILE, limits, name=target.name, evidence=self.evidence(target)
             )
             write_json_atomic(building / PARITY_FILE, parity.model_dump())
-        self.progress.finish(f"largest difference {parity.max_abs_diff:.1e}, {parity.label_flips} label flips")
+        self.progress.finish(f"largest difference {units.tiny(parity.max_abs_diff)}, {parity.label_flips} label flips")
         return target
 
     def evidence(self, target: Path) -> Path:

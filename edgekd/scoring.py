@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekd.analysis.scores import fit_calibration, score
 from edgekd.batches import predict_logits
+from edgekd.score_text import score_text
 from edgekd.teacher.load import encode
 
 if TYPE_CHECKING:
@@ -64,4 +65,4 @@ def logits_of(
 
 def in_words(task: Task, scores: dict[str, Any]) -> str:
     """Return the main score for a progress line."""
-    return f"test {task.main_metric.replace('_', ' ')} {scores[task.main_metric]:.3f}"
+    return f"test {task.main_metric.replace('_', ' ')} {score_text(task.main_metric, scores[task.main_metric])}"

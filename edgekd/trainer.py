@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl
 
+from edgekd import units
 from edgekd.averaging import MeanWeights
 from edgekd.batches import PadToLongest
 from edgekd.bench.machine import describe_machine
@@ -225,7 +226,7 @@ class _ShowProgress(TrainerCallback):
         self.progress.update(state.global_step, self.note)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:
-        self.note = f"validation {metrics['eval_score']:.3f}"
+        self.note = f"validation {units.probability(metrics['eval_score'])}"
 
 
 def callbacks(trainer: DistillationTrainer, progress: Progress, description: str) -> list[TrainerCallback]:

@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from transformers import PrinterCallback, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
+from edgekd import units
 from edgekd.artifacts import read_json, write_json_atomic
 from edgekd.trainer import BEST_FILE, EXTRAS_FILE, DistillationTrainer, callbacks
 
@@ -167,8 +168,12 @@ def train(
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.timer.stop()
     timing = trainer.timer.report()
-    share = f", {timing['computing_share']:.0%} of the steps' time computing" if trainer.state.global_step else ""
-    progress.finish(f"best on validation {trainer.state.best_metric or 0:.3f}{share}")
+    share = (
+        f", {units.rough_percent(timing['computing_share'])} of the steps' time computing"
+        if trainer.state.global_step
+        else ""
+    )
+    progress.finish(f"best on validation {units.probability(trainer.state.best_metric or 0)}{share}")
     model.load_state_dict(load_file(work / BEST_FILE))
     state = trainer.state
     outcome = TrainingOutcome(

@@ -117,6 +117,26 @@ def short_correlation(difference: float) -> str:
     return f"{difference:+.3g}" if difference else "0"
 
 
+def setting(value: float) -> str:
+    """Write a fitted value or an output with four significant digits: a temperature of softening, a logit."""
+    return f"{value:.4g}"
+
+
+def probability(value: float) -> str:
+    """Write a probability, or another number from 0 to 1, with three decimals."""
+    return f"{value:.3f}"
+
+
+def contribution(value: float, decimals: int = 2) -> str:
+    """Write what a part adds to an output, always with its sign."""
+    return f"{value:+.{decimals}f}"
+
+
+def load(value: float) -> str:
+    """Write a load average as the system does."""
+    return f"{value:.2f}"
+
+
 def temperature(value_c: float) -> str:
     """Write a temperature in whole degrees Celsius."""
     return f"{value_c:.0f} \u00b0C"
@@ -125,6 +145,17 @@ def temperature(value_c: float) -> str:
 def short_points(difference: float) -> str:
     """Write a round difference of shares in percentage points with its sign, for axes."""
     return f"{100 * difference:+.3g}" if difference else "0"
+
+
+def size_change(difference_bytes: float) -> str:
+    """Write a difference of sizes in decimal units, always with its sign."""
+    return f"{'+' if difference_bytes > 0 else ''}{size(difference_bytes)}"
+
+
+def operations(per_s: float) -> str:
+    """Write a rate of operations up to the prefix of its unit: "38.4 G"."""
+    factor, prefix = (1e12, "T") if per_s >= 1e12 else (1e9, "G")
+    return f"{per_s / factor:.3g} {prefix}"
 
 
 def count(value: float) -> str:

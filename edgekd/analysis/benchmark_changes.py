@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgekd import units
 from edgekd.analysis.benchmark_pairing import check_same_machine, check_same_setting, common_tests, labels_of
 from edgekd.analysis.bootstrap import draw, percentile_ratio
 from edgekd.analysis.change import Change, Verdict, importance, verdict_of
@@ -152,8 +153,8 @@ def compare_benchmarks(
         notes.append(f"{error.message} The changes say little.")
     common = common_tests(before, after)
     notes.append(
-        f"The suites did not take turns, so {drift:.0%} of drift between them is allowed for. To decide a regression, "
-        "use 'edgekd gate' with the two bundles."
+        f"The suites did not take turns, so {units.rough_percent(drift)} of drift between them is allowed for. To "
+        "decide a regression, use 'edgekd gate' with the two bundles."
     )
     labels = labels_of(before, after)
     pairs = [_compare_test(labels[name], before.tests[name], after.tests[name], drift, notes) for name in common]

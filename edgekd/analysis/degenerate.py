@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgekd import units
 from edgekd.analysis.calibration import one_hot
 from edgekd.analysis.probabilities import as_logits, decisions
 from edgekd.tasks import TaskKind
@@ -74,7 +75,8 @@ def _flat(values: NDArray[np.float64], reference: NDArray[np.float64]) -> list[s
     share = float(values.var() / reference.var()) if reference.var() > 0 else 1.0
     if share >= LEAST_VARIANCE:
         return []
-    return [f"the values vary by {share:.2%} of the variance before (at least {LEAST_VARIANCE:.0%} is expected)"]
+    found, least = units.rough_percent(share), units.rough_percent(LEAST_VARIANCE)
+    return [f"the values vary by {found} of the variance before (at least {least} is expected)"]
 
 
 def _answers(task: Task, logits: NDArray[np.float64], calibration: Calibration | None) -> NDArray[np.bool_]:

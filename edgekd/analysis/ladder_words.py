@@ -23,8 +23,8 @@ LIMIT_NAMES = {"p95_s": "p95", "size_bytes": "size", "peak_rss_bytes": "peak mem
 def amount(metric: str, value: float) -> str:
     """Write an allowed loss: "1 point", "0.5 points", "0.01 of Pearson correlation"."""
     if metric not in POINTS:
-        return f"{value:.3g} of {METRIC_NAMES[metric]}"
-    number = f"{100 * value:.3g}"
+        return f"{units.short_number(value)} of {METRIC_NAMES[metric]}"
+    number = units.short_number(100 * value)
     return f"{number} point{'' if number == '1' else 's'}"
 
 
@@ -206,7 +206,7 @@ def missed(result: BenchResult, misses: Mapping[str, float], limits: Limits, p95
         if value is None or math.isinf(share):
             told.append(f"{LIMIT_NAMES[name]} (cannot be said here, at most {at_most})")
         else:
-            told.append(f"{LIMIT_NAMES[name]} {share:.3g}x ({_value(name, value)}, at most {at_most})")
+            told.append(f"{LIMIT_NAMES[name]} {units.short_number(share)}x ({_value(name, value)}, at most {at_most})")
     return _listed(told)
 
 

@@ -35,7 +35,7 @@ def few_samples(result: BenchResult) -> Finding | None:
     advice = "raise --passes, --max-texts or --max-seconds, or give more texts"
     for q, severity in ((0.5, Severity.INVALID), (TAIL, Severity.WARNING)):
         if not supported_percentile(calls, q):
-            wanted = f"at least {needed_samples(q)} for p{100 * q:.0f}"
+            wanted = f"at least {needed_samples(q)} for p{round(100 * q)}"
             return Finding("few-samples", severity, f"{calls} timed calls", wanted, advice)
     return None
 

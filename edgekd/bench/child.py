@@ -9,6 +9,7 @@ import tempfile
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
+from edgekd import units
 from edgekd.bench.limits import MemoryExceeded
 from edgekd.bench.place import HERE
 from edgekd.environment import NO_TELEMETRY
@@ -113,7 +114,7 @@ class Child:
         code = self._process.wait()
         tail = self._stderr_tail()
         if self._hung:
-            how = f"gave no answer within {limit_s:.0f} s and was stopped"
+            how = f"gave no answer within {units.short_duration(limit_s)} and was stopped"
             hint = "Measure fewer texts with --max-texts, or leave this variant out."
         elif code < 0:
             how = f"was killed by signal {-code}"

@@ -18,6 +18,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.errors import EXIT_INVALID, EdgekdError
 
 if TYPE_CHECKING:
@@ -85,11 +86,11 @@ def does_not_fit(name: str, limit: MemoryLimit, needed_bytes: int | None = None)
         limit: what it had.
         needed_bytes: what it took; None when it did not get that far.
     """
-    took = f"it took {_megabytes(needed_bytes)}, and " if needed_bytes is not None else ""
+    took = f"it took {units.size(needed_bytes)}, and " if needed_bytes is not None else ""
     return DoesNotFit(
-        f"'{name}' does not fit: {took}it may have {_megabytes(limit.size_bytes)} ({limit.source})."
+        f"'{name}' does not fit: {took}it may have {units.short_size(limit.size_bytes)} ({limit.source})."
         if took
-        else f"'{name}' does not fit: it needs more than {_megabytes(limit.size_bytes)} ({limit.source}).",
+        else f"'{name}' does not fit: it needs more than {units.short_size(limit.size_bytes)} ({limit.source}).",
         hint="Take a smaller student or a compressed one, or change the limit with --memory-limit.",
     )
 
@@ -125,7 +126,3 @@ def _set_soft(wanted: int | None) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     soft = hard if wanted is None else wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-
-
-def _megabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:,.0f} MB"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.analysis.precision import UNKNOWN
 
 if TYPE_CHECKING:
@@ -90,22 +91,26 @@ class Stopping:
         known = widths() if calls >= LEAST_CALLS else [UNKNOWN]
         found = max(known, key=lambda width: width.total)
         texts = max(width.texts for width in known)
+        wanted = units.rough_percent(config.precision)
         if found.total <= config.precision and self._spent_s >= config.min_seconds:
             self._note(processes, found, "as wanted")
         elif texts >= config.precision and self._spent_s >= config.min_seconds:
-            self._note(
-                processes,
-                found,
-                f"not within {config.precision:.2%} as wanted: which texts there are makes {texts:.2%} of it, so only "
-                "more texts would help",
-            )
+            share = units.rough_percent(texts)
+            why = f"which texts there are makes {share} of it, so only more texts would help"
+            self._note(processes, found, f"not within {wanted} as wanted: {why}")
         elif self._spent_s >= config.max_seconds or processes >= MOST_PROCESSES:
             ended = f"{config.max_seconds:g} s" if self._spent_s >= config.max_seconds else f"{processes} processes"
-            self._note(processes, found, f"not within {config.precision:.2%} as wanted, when {ended} were used up")
+            self._note(processes, found, f"not within {wanted} as wanted, when {ended} were used up")
         else:
             return False
         return True
 
     def _note(self, processes: int, width: Width, how: str) -> None:
-        known = "too few calls" if width is UNKNOWN else f"every median latency is known within {width.total:.2%}"
-        self.notes.append(f"{known}, {how} ({processes} processes a variant, {self._spent_s:.1f} s of timing)")
+        known = (
+            "too few calls"
+            if width is UNKNOWN
+            else f"every median latency is known within {units.rough_percent(width.total)}"
+        )
+        self.notes.append(
+            f"{known}, {how} ({processes} processes a variant, {units.duration(self._spent_s)} of timing)"
+        )

@@ -79,12 +79,12 @@ def _summary(bundle: Bundle) -> str:
 def _labels(manifest: Manifest) -> str:
     if manifest.task is TaskKind.REGRESSION:
         return f"One number: {safe(manifest.labels[0])}, in the units of the data."
-    thresholds, temperature = manifest.calibration.thresholds, f"{manifest.calibration.temperature:.4g}"
+    thresholds, temperature = manifest.calibration.thresholds, units.setting(manifest.calibration.temperature)
     if manifest.task is TaskKind.SINGLE_LABEL:
         rows = [(str(index), safe(label)) for index, label in enumerate(manifest.labels)]
         told = f"Probabilities: softmax of the logits divided by {temperature}, fitted on validation texts."
         return f"{table(('output', 'label'), rows)}\n\n{told}"
-    chosen = [f"{t:.3g}" for t in thresholds] if thresholds else ["0.5"] * len(manifest.labels)
+    chosen = [units.short_number(t) for t in thresholds] if thresholds else ["0.5"] * len(manifest.labels)
     rows3 = [(str(i), safe(label), chosen[i]) for i, label in enumerate(manifest.labels)]
     told = f"Probabilities: sigmoid of the logits divided by {temperature}; a label is given from its threshold on."
     return f"{table(('output', 'label', 'threshold'), rows3)}\n\n{told}"

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from edgekd import units
 from edgekd.analysis.stats import summarize
-from edgekd.bundles.info import metric_text, parity_lines, proof_words
+from edgekd.bundles.info import parity_lines, proof_words
 from edgekd.bundles.marks import bullets, safe, table
-from edgekd.report.cells import score_interval, score_text
 from edgekd.report.evidence import LEGEND
 from edgekd.results import Evidence
+from edgekd.score_text import score_interval, score_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,14 @@ def scores(manifest: Manifest, results: Sequence[BenchResult]) -> str:
 
 def _recorded(metric: Metric) -> tuple[str, ...]:
     count = f"{metric.count:,}" if metric.count is not None else ""
-    return (safe(metric.name), TRAINED, safe(metric.split or ""), metric_text(metric), count, safe(metric.evidence))
+    return (
+        safe(metric.name),
+        TRAINED,
+        safe(metric.split or ""),
+        score_text(metric.name, metric.value),
+        count,
+        safe(metric.evidence),
+    )
 
 
 def _measured(metric: str, result: BenchResult) -> list[tuple[str, ...]]:

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from edgekd import units
 from edgekd.bundle import MANIFEST_FILE
-from edgekd.report.cells import change_interval, change_text, score_text
+from edgekd.score_text import change_interval, change_text, score_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgekd.bundle import Bundle, Manifest, Metric
+    from edgekd.bundle import Bundle, Manifest
     from edgekd.proof import Proof
     from edgekd.provenance import ParityFigures
 
 HASH_DIGITS = 12  # shown of a hash
-ERRORS = {"rmse", "mae"}  # scores in the units of the data
 
 
 @dataclass(frozen=True)
@@ -87,11 +86,6 @@ def operators_text(manifest: Manifest) -> str:
     return "standard ones" if manifest.graph == "portable" else "also those of ONNX Runtime alone"
 
 
-def metric_text(metric: Metric) -> str:
-    """Write the value of a score."""
-    return units.number(metric.value) if metric.name in ERRORS else score_text(metric.name, metric.value)
-
-
 def proof_words(proof: Proof) -> str:
     """Return the sentence of a proof; the first manifests had none."""
     if proof.words:
@@ -106,21 +100,21 @@ def parity_lines(parity: ParityFigures, metric: str) -> list[tuple[str, str]]:
     """Return what a parity check found, without the texts; ``metric`` is the score that decides in the task."""
     lines = [
         ("texts", f"{parity.texts:,} validation texts"),
-        ("logits", f"largest difference {parity.max_abs_diff:.2g}, mean {parity.mean_abs_diff:.2g}"),
+        ("logits", f"largest difference {units.tiny(parity.max_abs_diff)}, mean {units.tiny(parity.mean_abs_diff)}"),
         ("flips", f"{parity.label_flips} of {parity.texts:,} answers differ"),
     ]
     if parity.kl is not None:
-        lines.append(("divergence", f"{parity.kl:.2g} nats (mean Kullback-Leibler)"))
+        lines.append(("divergence", f"{units.tiny(parity.kl)} nats (mean Kullback-Leibler)"))
     if parity.score_change is not None:
         low_high = parity.score_change_interval
         interval = f" [{change_interval(metric, *low_high)}]" if low_high else ""
         lines.append(("score", f"{change_text(metric, parity.score_change)}{interval} against the model"))
     if parity.padding_max_abs_diff is not None:
-        found = f"largest difference {parity.padding_max_abs_diff:.2g}, {parity.padding_flips} answers differ"
+        found = f"largest difference {units.tiny(parity.padding_max_abs_diff)}, {parity.padding_flips} answers differ"
         lines.append(("padded", f"alone and in a batch: {found}"))
     if parity.hostile_texts:
         largest = parity.hostile_max_abs_diff
-        found = "" if largest is None else f"largest difference {largest:.2g}, "
+        found = "" if largest is None else f"largest difference {units.tiny(largest)}, "
         lines.append(("hostile", f"{parity.hostile_texts} texts: {found}{parity.hostile_flips} answers differ"))
     return lines
 
@@ -149,8 +143,13 @@ def _model(bundle: Bundle) -> list[tuple[str, str]]:
         ("data", manifest.data_name),
         ("parameters", units.count(manifest.parameters) if manifest.parameters else ""),
         ("size", units.size(bundle.size_bytes)),
-        ("temperature", f"{calibration.temperature:.4g}"),
-        ("thresholds", ", ".join(f"{label} {t:.3g}" for label, t in zip(manifest.labels, thresholds, strict=False))),
+        ("temperature", units.setting(calibration.temperature)),
+        (
+            "thresholds",
+            ", ".join(
+                f"{label} {units.short_number(t)}" for label, t in zip(manifest.labels, thresholds, strict=False)
+            ),
+        ),
         ("hash", bundle.artifact_hash),
     ]
     return [row for row in rows if row[1]]
@@ -187,6 +186,6 @@ def _lineage(manifest: Manifest) -> list[tuple[str, ...]]:
 
 def _scores(manifest: Manifest) -> list[tuple[str, ...]]:
     return [
-        (m.name, m.split or "", metric_text(m), f"{m.count:,}" if m.count is not None else "", m.evidence)
+        (m.name, m.split or "", score_text(m.name, m.value), f"{m.count:,}" if m.count is not None else "", m.evidence)
         for m in manifest.metrics
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from edgekd import units
 from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ def text_line(prediction: Prediction, task: Task) -> str:
 
 def _answer(prediction: Prediction, task: Task) -> str:
     if prediction.value is not None:
-        return f"{prediction.value:>8.4g}"
+        return f"{units.setting(prediction.value):>8}"
     if task.kind is TaskKind.SINGLE_LABEL:
         width = max(len(label) for label in task.labels)
         [(label, p)] = prediction.chosen.items()
-        return f"{label:<{width}}  {p:.3f}"
-    return ", ".join(f"{label} {p:.3f}" for label, p in prediction.chosen.items()) or NO_LABEL
+        return f"{label:<{width}}  {units.probability(p)}"
+    return ", ".join(f"{label} {units.probability(p)}" for label, p in prediction.chosen.items()) or NO_LABEL
 
 
 def json_line(prediction: Prediction, task: Task) -> str:

@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 import sys
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -31,6 +31,9 @@ from edgekd.cli import (
     verify,
 )
 from edgekd.errors import EXIT_INTERRUPTED, EXIT_INVALID, EdgekdError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 app = typer.Typer(
     name="edgekd",
@@ -107,6 +110,17 @@ class _Stopped(BaseException):
     """Ctrl-C. Not KeyboardInterrupt, which Typer turns into a bare "Aborted!" before we can say how to go on."""
 
 
+# These keep what they finished and take it up again; whoever stops another command has to start over.
+_RESUMING = frozenset({"teach", "distill", "run", "prune", "quantize"})
+
+
+def _after_stop(arguments: Sequence[str]) -> str:
+    """Say what a stopped command left behind."""
+    if any(word in _RESUMING for word in arguments[:1]):
+        return "Finished work is kept: run the same command again to go on."
+    return "The same command starts over; files that it had already written stay."
+
+
 def _stop(*_: object) -> NoReturn:
     raise _Stopped
 
@@ -119,7 +133,7 @@ def main() -> None:
     except EdgekdError as error:
         _fail(error.message, error.hint, error.exit_code)
     except (_Stopped, KeyboardInterrupt):
-        _fail("Stopped.", "Finished work is kept: run the same command again to go on.", EXIT_INTERRUPTED)
+        _fail("Stopped.", _after_stop(sys.argv[1:]), EXIT_INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(EXIT_INVALID) from None

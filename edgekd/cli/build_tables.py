@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgekd.score_text import score_text
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -43,7 +45,7 @@ _CLASS_KEYS = {
 
 def _number(scores: dict[str, Any], key: str | None) -> str:
     value = scores.get(key) if key else None
-    return "" if value is None else f"{value:.3f}"
+    return "" if value is None or key is None else score_text(key, value)
 
 
 def show_teacher(out: Path, metrics: dict[str, Any], task: TaskKind, as_json: bool) -> None:
@@ -140,18 +142,18 @@ def _show_bundles(outcome: DistillOutcome, rows: list[dict[str, Any]], console: 
 
     from edgekd import units
 
-    metric = outcome.data.task.main_metric.replace("_", " ")
+    metric = outcome.data.task.main_metric
     table = Table(title="Bundles", title_justify="left")
     for heading in ("target", "bundle"):
         table.add_column(heading)
-    for heading in ("size", f"test {metric} (torch)", "labels changed"):
+    for heading in ("size", f"test {metric.replace('_', ' ')} (torch)", "labels changed"):
         table.add_column(heading, justify="right")
     for row in rows:
         table.add_row(
             escape(row["target"]),
             escape(row["name"]),
             units.size(row["size_bytes"]),
-            "" if row["test_torch"] is None else f"{row['test_torch']:.3f}",
+            "" if row["test_torch"] is None else score_text(metric, row["test_torch"]),
             "" if row["label_flips"] is None else f"{row['label_flips']} of {row['parity_texts']}",
         )
     console.print(table)
@@ -178,7 +180,8 @@ def _show_help(outcome: DistillOutcome, console: Console) -> None:
     if outcome.together is not None:
         metric = outcome.data.task.main_metric
         alone, together = outcome.teacher["test"][metric], outcome.together[metric]
-        words = f"Teachers together: test {metric.replace('_', ' ')} {together:.3f}; the first alone {alone:.3f}"
+        both, one = score_text(metric, together), score_text(metric, alone)
+        words = f"Teachers together: test {metric.replace('_', ' ')} {both}; the first alone {one}"
         console.print(words, highlight=False)
 
 
@@ -194,5 +197,5 @@ def _show_further(outcome: DistillOutcome, console: Console) -> None:
         table.add_column(escape(name), justify="right")
     for model, record in [("teacher", outcome.teacher), *((n, s.record) for n, s in outcome.students.items())]:
         further = [record["evaluate"][name] for name in outcome.data.evaluate]
-        table.add_row(escape(model), *(f"{scores[metric]:.3f}" for scores in (record["test"], *further)))
+        table.add_row(escape(model), *(score_text(metric, scores[metric]) for scores in (record["test"], *further)))
     console.print(table)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgekd import units
 from edgekd.bundles.checks import State, is_sound
-from edgekd.bundles.info import ERRORS, describe
+from edgekd.bundles.info import describe
 from edgekd.cli.common import stdout_console
-from edgekd.report.cells import change_text, score_text
+from edgekd.score_text import change_text, score_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,13 +114,10 @@ def _score(pair: ScorePair) -> tuple[str, ...]:
     def write(value: float | None) -> str:
         if value is None:
             return units.BLANK
-        return units.number(value) if pair.name in ERRORS else score_text(pair.name, value)
+        return score_text(pair.name, value)
 
-    if pair.before is None or pair.after is None:
-        change = ""
-    elif pair.name in ERRORS:
-        change = units.change(pair.after - pair.before)
-    else:
+    change = ""
+    if pair.before is not None and pair.after is not None:
         change = change_text(pair.name, pair.after - pair.before)
     return (pair.name, pair.split, write(pair.before), write(pair.after), change, pair.evidence)
 

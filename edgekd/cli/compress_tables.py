@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgekd import units
 from edgekd.cli.common import print_json, stdout_console
 from edgekd.cli.flips import show_flips
+from edgekd.score_text import change_text, score_text
 
 if TYPE_CHECKING:
     from edgekd.compress.sensitivity import Sensitivity
@@ -34,7 +35,7 @@ def show_smaller(made: SmallerModel, as_json: bool) -> None:
         for name in _SCORES:
             if name in made.before[split]:
                 both = (side[split][name] for side in (made.before, made.after))
-                table.add_row(f"{split} {name.replace('_', ' ')}", *(f"{value:.3f}" for value in both))
+                table.add_row(f"{split} {name.replace('_', ' ')}", *(score_text(name, value) for value in both))
     stdout_console().print(table)
     for details in made.details:
         if "words" in details:
@@ -76,10 +77,12 @@ def show_sensitivity(table: Sensitivity, as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    score = table.score_name.replace("_", " ")
+    metric = table.score_name
+    score = metric.replace("_", " ")
+    fp32, int8 = (score_text(metric, one.score) for one in (table.fp32, table.int8))
     stdout_console().print(
         f"One operator in fp32, all others int8, on {table.texts} validation texts. fp32: {score} "
-        f"{table.fp32.score:.3f}. All int8: {score} {table.int8.score:.3f}, {table.divergence_name} "
+        f"{fp32}. All int8: {score} {int8}, {table.divergence_name} "
         f"{_number(table.int8.divergence)}, {table.int8.flips} labels changed.",
         highlight=False,
     )
@@ -92,9 +95,9 @@ def show_sensitivity(table: Sensitivity, as_json: bool) -> None:
         shown.add_row(
             escape(one.name),
             one.op_type,
-            f"{one.added_bytes / 1e3:+,.0f} kB",
-            f"{one.score:.3f}",
-            f"{one.score_gain:+.3f}",
+            units.size_change(one.added_bytes),
+            score_text(metric, one.score),
+            change_text(metric, one.score_gain),
             _number(one.divergence_gain),
             str(one.flips),
         )
@@ -102,4 +105,4 @@ def show_sensitivity(table: Sensitivity, as_json: bool) -> None:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2g}"
+    return "" if value is None else units.tiny(value)

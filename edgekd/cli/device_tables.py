@@ -81,7 +81,8 @@ def _print_test(console: Console, found: Diagnosis) -> None:
     if test is None:
         console.print(f"\n[bold cyan]Micro-test[/]  [dim]not run: {escape(found.no_test)}[/]", highlight=False)
         return
-    about = f"{test.seconds:.0f} s, one thread; products as a share of the time of fp32, in turns (95 % interval)"
+    length = units.short_duration(test.seconds)
+    about = f"{length}, one thread; products as a multiple of the time of fp32, in turns (95 % interval)"
     if found.emulated:
         about = "emulated: nothing is timed; root mean square error of products against fp32"
     console.print(f"\n[bold cyan]Micro-test[/]  [dim]{about}[/]", highlight=False)

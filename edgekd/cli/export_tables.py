@@ -79,7 +79,7 @@ def _cells(one: Exported) -> list[str]:
     return [
         f"{operators:,}" if operators else units.MISSING,
         units.size(one.bundle.size_bytes),
-        f"{parity.max_abs_diff:.1e}",
+        units.tiny(parity.max_abs_diff),
         f"{parity.label_flips} of {parity.texts}",
         f"{parity.hostile_flips} of {parity.hostile_texts}",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.cli.common import stdout_console
 
 if TYPE_CHECKING:
@@ -27,5 +28,5 @@ def show_flips(parity: Parity, what: str) -> None:
     for flip in parity.worst:
         text = repr(flip.text)
         text = text if len(text) <= _CHARACTERS else f"{text[: _CHARACTERS - 3]}..."
-        line = f"  {flip.expected} -> {flip.actual}  (logits differ by {flip.max_abs_diff:.2g})  {text}"
+        line = f"  {flip.expected} -> {flip.actual}  (logits differ by {units.tiny(flip.max_abs_diff)})  {text}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from edgekd import units
 from edgekd.cli.common import stderr_console
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class ConsoleProgress:
         """Leave one line with the time it took."""
         self._close()
         took = self._clock() - self._started
-        self._line(f"{self._description}: done in {took:.1f} s{'; ' + note if note else ''}")
+        self._line(f"{self._description}: done in {units.duration(took)}{'; ' + note if note else ''}")
 
     def say(self, message: str) -> None:
         """Print one line."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Exit, Option, Typer
 
+from edgekd import units
 from edgekd.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def _print(found: Verification) -> None:
             console.print(f"[bold]{escape(head)}[/]: {escape(comparison.reason)}", highlight=False, soft_wrap=True)
         if comparison.outcome is Outcome.DIFFERS:
             for flip in comparison.worst:
-                words = f"  {flip.here} here, {flip.there} there (logits {flip.max_abs_diff:.2g} apart): {flip.text!r}"
+                apart = units.tiny(flip.max_abs_diff)
+                words = f"  {flip.here} here, {flip.there} there (logits {apart} apart): {flip.text!r}"
                 console.print(escape(words), highlight=False, soft_wrap=True)
 
 
@@ -133,7 +135,7 @@ def _table(found: Verification) -> object:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2g}"
+    return "" if value is None else units.tiny(value)
 
 
 def _about(comparison: Comparison) -> str:

@@ -11,9 +11,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgekd import units
+from edgekd.analysis.ladder_words import amount
 from edgekd.compress.examiner import Examiner
 from edgekd.compress.sensitivity import Sensitivity, sensitivity
 from edgekd.errors import NotApplicable
+from edgekd.score_text import score_text
 from edgekd.tasks import Calibration
 
 if TYPE_CHECKING:
@@ -88,11 +91,12 @@ class MixedRecord:
 
     def words(self) -> str:
         """Return it in a sentence."""
-        scores = f"{self.score_name} {self.mixed.score:.4f} (int8 {self.int8.score:.4f}, fp32 {self.fp32.score:.4f})"
-        added = (self.mixed.size_bytes - self.int8.size_bytes) / 1e6
-        end = "" if self.within_budget else f"; still more than {self.max_drop:g} below fp32"
+        mixed, int8, fp32 = (score_text(self.score_name, one.score) for one in (self.mixed, self.int8, self.fp32))
+        added = units.size_change(self.mixed.size_bytes - self.int8.size_bytes)
+        end = "" if self.within_budget else f"; still more than {amount(self.score_name, self.max_drop)} below fp32"
         count = f"{len(self.nodes)} of {len(self.sensitivity.operators)} operators"
-        return f"{count} stay fp32 ({', '.join(self.layers)}; {added:+.2f} MB): {scores}{end}"
+        scores = f"{self.score_name} {mixed} (int8 {int8}, fp32 {fp32})"
+        return f"{count} stay fp32 ({', '.join(self.layers)}; {added}): {scores}{end}"
 
 
 def mixed_int8(
@@ -136,18 +140,20 @@ def mixed_int8(
     """
     examiner = Examiner(rows, reference, targets, task, calibration or Calibration())
     search = _Search(source, quantize, examiner, budget_drop)
+    metric = task.main_metric
+    fp32 = score_text(metric, search.fp32.score)
     if search.is_within(search.int8):
         raise NotApplicable(
-            f"int8 loses nothing that counts: {task.main_metric} {search.int8.score:.4f} against "
-            f"{search.fp32.score:.4f} in fp32 on {len(rows)} texts, and {budget_drop:g} may be lost."
+            f"int8 loses nothing that counts: {metric} {score_text(metric, search.int8.score)} against {fp32} in fp32 "
+            f"on {len(rows)} texts, and {amount(metric, budget_drop)} may be lost."
         )
     table = sensitivity(source, quantize, examiner, progress=progress)
     chosen = search.thin_out(search.add(order(table.operators), step.max_fp32), table.operators)
     best = chosen.answer
     if not chosen.nodes:
         raise NotApplicable(
-            f"No operator in fp32 helps: {task.main_metric} stays {best.score:.4f} against "
-            f"{search.fp32.score:.4f} in fp32, with up to {step.max_fp32} of {len(table.operators)} tried."
+            f"No operator in fp32 helps: {metric} stays {score_text(metric, best.score)} against {fp32} in fp32, "
+            f"with up to {step.max_fp32} of {len(table.operators)} tried."
         )
     quantize(target, chosen.nodes)
     layers = {operator.node: operator.name for operator in table.operators}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgekd import units
 from edgekd.bundle import GRAPH_FILES
 from edgekd.errors import InvalidArtifact, MissingExtra, NotApplicable
 from edgekd.export.parity import graph_logits
@@ -195,7 +196,7 @@ def _require_same_answers(model: Any, source: Path, rows: Rows, pad_token_id: in
     if not difference <= MAX_DIFFERENCE * max(1.0, float(np.abs(expected).max())):
         raise NotApplicable(
             f"OpenVINO answers differently from ONNX Runtime before anything is quantized: logits differ by up to "
-            f"{difference:.2g}. It computes with integers of 32 bits, and hashed n-grams need 64."
+            f"{units.tiny(difference)}. It computes with integers of 32 bits, and hashed n-grams need 64."
         )
     if not padded:
         return
@@ -204,7 +205,7 @@ def _require_same_answers(model: Any, source: Path, rows: Rows, pad_token_id: in
     if not difference <= MAX_DIFFERENCE * max(1.0, float(np.abs(expected).max())):
         # NOTE: the CPU plugin of openvino 2026.4 reads the padding of LSTM and GRU with free lengths.
         raise NotApplicable(
-            f"OpenVINO answers a text differently when it is padded: logits differ by up to {difference:.2g}.",
+            f"OpenVINO answers a text differently when it is padded: logits differ by up to {units.tiny(difference)}.",
             hint="A graph for one text a call is never padded: edgekd export MODEL --to openvino --batch 1",
         )
 

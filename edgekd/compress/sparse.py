@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from edgekd import units
 from edgekd.compress.movement import Movement
 from edgekd.compress.sparse_masks import Pattern
 from edgekd.compress.sparsity import HONEST, compressed_bytes
@@ -79,8 +80,9 @@ def sparsify(
         "share_of_parameters": zeros / everything,
         "compressed_bytes_before": before,
         "compressed_bytes_after": after,
-        "words": f"{zeros:,} zeros: {zeros / total:.0%} of what was pruned, {zeros / everything:.1%} of all "
-        f"parameters; fp32 weights compressed (zlib) {before / 1e6:.2f} -> {after / 1e6:.2f} MB. {HONEST}",
+        "words": f"{zeros:,} zeros: {units.rough_percent(zeros / total)} of what was pruned, "
+        f"{units.percent(zeros / everything)} of all parameters; fp32 weights compressed (zlib) "
+        f"{units.size(before)} -> {units.size(after)}. {HONEST}",
     }
     return model, record
 

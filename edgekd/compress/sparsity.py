@@ -10,6 +10,7 @@ import torch
 from onnx import TensorProto, numpy_helper
 from safetensors.torch import load_file
 
+from edgekd import units
 from edgekd.compress.graph import load
 from edgekd.compress.sparse_masks import check_pattern
 
@@ -145,7 +146,7 @@ def zeros_in_words(path: Path, before: Path, pattern: str) -> str:
     """
     report = sparsity_report(path, before)
     old, new = report["compressed_bytes_before"], report["compressed_bytes"]
-    said = [f"{report['zeros']:,} zeros; the file compressed (zlib): {old / 1e6:.2f} -> {new / 1e6:.2f} MB."]
+    said = [f"{report['zeros']:,} zeros; the file compressed (zlib): {units.size(old)} -> {units.size(new)}."]
     if ":" in pattern:
         found = check_graph_pattern(path, *map(int, pattern.split(":")))
         dense = [name for name, holds in found.items() if not holds]

@@ -29,6 +29,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
+from edgekd import units
 from edgekd.compress.token_choice import choose_tokens
 from edgekd.compress.token_rows import keep_rows, special_ids
 from edgekd.compress.tokenizer_json import keep_tokens
@@ -233,4 +234,4 @@ def _compare(old: _Reader, new: _Reader, new_id: Mapping[int, int], texts: Seque
 
 
 def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.2f} %" if whole else "none"
+    return units.rough_percent(part / whole) if whole else "none"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.doctor.diagnosis import Advice
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _state(found: Diagnosis) -> Iterator[Advice]:
     if heat.temperature_c is not None and heat.temperature_c >= HOT_C:
         yield Advice(
             "temperature",
-            f"{heat.temperature_c:.0f} degrees Celsius",
+            units.temperature(heat.temperature_c),
             "cool the machine before measuring",
             serious=True,
         )
@@ -86,7 +87,7 @@ def _state(found: Diagnosis) -> Iterator[Advice]:
     if load is not None and _is_busy(found):
         yield Advice(
             "other load",
-            f"load average {load:.1f} on {processor.logical_cpus} processors",
+            f"load average {units.load(load)} on {processor.logical_cpus} processors",
             "stop other programs; until then trust ratios, not times",
         )
     if len(processor.kinds) > 1:
@@ -124,7 +125,7 @@ def _memory(found: Diagnosis) -> Iterator[Advice]:
     if free is not None and min(free, memory.limit_bytes or free) < LITTLE_MEMORY_BYTES:
         yield Advice(
             "memory",
-            f"{free / (1 << 20):.0f} MiB are free",
+            f"{units.binary_size(free)} are free",
             "stop other programs: Python, a runtime and a small student take about 100 MiB",
             serious=True,
         )
@@ -132,7 +133,7 @@ def _memory(found: Diagnosis) -> Iterator[Advice]:
     if used > SWAP_SHARE * memory.total_bytes:
         yield Advice(
             "swap",
-            f"{used / (1 << 20):.0f} MiB in use",
+            f"{units.binary_size(used)} in use",
             "free memory before measuring: a page fault takes milliseconds",
         )
 
@@ -178,7 +179,7 @@ def _int8(found: Diagnosis) -> Iterator[Advice]:
         names = best.flavour + (f" (as fast: {', '.join(equal)})" if equal else "")
         yield Advice(
             "int8",
-            f"fastest at {size}: {names}, {best.ratio:.2f} of the time of fp32",
+            f"fastest at {size}: {names}, {units.factor(best.ratio or 1)} the time of fp32",
             "quantize: it is faster here, and a quarter of the bytes"
             if not test.saturates
             else "quantize, with 7 bits",
@@ -186,7 +187,7 @@ def _int8(found: Diagnosis) -> Iterator[Advice]:
     else:
         yield Advice(
             "int8",
-            f"no flavour is surely faster than fp32 at {size} (best: {best.flavour}, {best.ratio:.2f})",
+            f"no flavour is surely faster than fp32 at {size} (best: {best.flavour}, {units.factor(best.ratio or 1)})",
             "quantize for a quarter of the bytes, not for speed; prune to be faster",
         )
     small = [speed for speed in measured if speed.rows == 1 and (speed.ratio_low or 0) > 1]
@@ -194,7 +195,7 @@ def _int8(found: Diagnosis) -> Iterator[Advice]:
         least = min(speed.ratio or 0 for speed in small)
         yield Advice(
             "small models",
-            f"one row of {small[0].width}: int8 takes {least:.2f} of the time of fp32, or more",
+            f"one row of {small[0].width}: int8 takes {units.factor(least)} the time of fp32, or more",
             "leave the layers after pooling in fp32 when microseconds count",
         )
 
@@ -212,7 +213,7 @@ def _threads(found: Diagnosis) -> Iterator[Advice]:
         worth = share <= WORTH_A_THREAD
         yield Advice(
             "threads",
-            f"two threads take {share:.2f} of the time of one (64 x 384 x 384, fp32)",
+            f"two threads take {units.factor(share)} the time of one (64 x 384 x 384, fp32)",
             "two threads are worth it for a transformer; not for smaller students"
             if worth
             else "stay with one thread: it repeats best and leaves the other cores to the product",

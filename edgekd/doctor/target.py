@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgekd import units
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -42,9 +44,8 @@ def differences(found: Diagnosis, profile: DeviceProfile) -> list[str]:
     if cpu.cores and processor.logical_cpus != cpu.cores:
         said.append(f"{processor.logical_cpus} processors are on, the profile has {cpu.cores} cores")
     if cpu.clock_hz and processor.max_hz and abs(processor.max_hz / cpu.clock_hz - 1) > CLOCK_TOLERANCE:
-        said.append(
-            f"the clock goes up to {processor.max_hz / 1e9:.3g} GHz, the profile says {cpu.clock_hz / 1e9:.3g} GHz"
-        )
+        most = units.frequency(processor.max_hz)
+        said.append(f"the clock goes up to {most}, the profile says {units.frequency(cpu.clock_hz)}")
     present = set(names_of(processor.isa))
     missing = [name for name in cpu.isa if name not in present]
     if missing and processor.isa:
@@ -52,6 +53,6 @@ def differences(found: Diagnosis, profile: DeviceProfile) -> list[str]:
     least = cpu.memory_bytes
     if least and found.memory.total_bytes < (1 - MEMORY_TOLERANCE) * least:
         said.append(
-            f"{found.memory.total_bytes / (1 << 30):.2g} GiB of memory, the profile says {least / (1 << 30):.2g} GiB"
+            f"{units.binary_size(found.memory.total_bytes)} of memory, the profile says {units.binary_size(least)}"
         )
     return said

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgekd import units
 from edgekd.analysis.probabilities import choose
 from edgekd.emulation.record import Flip, Outcome
 from edgekd.errors import InvalidArtifact
@@ -102,10 +103,11 @@ def _verdict(
     largest, mean, flips = found["max_abs_diff"], found["mean_abs_diff"], found["flips"]
     if exact:
         same, rule = largest <= limits.max_abs_diff, f"{limits.max_abs_diff:g} is allowed for fp32"
-        return _outcome(same), f"The largest difference of a logit is {largest:.2g}; {rule}."
+        return _outcome(same), f"The largest difference of a logit is {units.tiny(largest)}; {rule}."
     if task.kind is TaskKind.REGRESSION:
         allowed = REGRESSION_SHARE * float(logits.std())
-        return _outcome(mean <= allowed), f"Values differ by {mean:.2g} on average; {allowed:.2g} is allowed."
+        told = f"Values differ by {units.tiny(mean)} on average; {units.tiny(allowed)} is allowed."
+        return _outcome(mean <= allowed), told
     allowed = found["allowed_flips"]
     return _outcome(flips <= allowed), f"{flips} of {found['texts']} answers differ; {allowed} may."
 

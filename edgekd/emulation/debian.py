@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.emulation.unavailable import INSTALL, EmulationUnavailable
 
 if TYPE_CHECKING:
@@ -90,7 +91,9 @@ class Apt:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise EmulationUnavailable(f"apt-get {arguments[0]} did not end within {LIMIT_S:.0f} s.") from error
+            raise EmulationUnavailable(
+                f"apt-get {arguments[0]} did not end within {units.short_duration(LIMIT_S)}."
+            ) from error
 
 
 def apt_options(debian_arch: str, folder: Path) -> list[str]:

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgekd import units
 from edgekd.artifacts import hash_json
 from edgekd.emulation.store import prepared
 from edgekd.emulation.unavailable import EmulationUnavailable
@@ -120,7 +121,9 @@ def _download(name: str, version: str, key: dict[str, Any], work: Path) -> Path:
         try:
             wheels, why = download(command, into)
         except subprocess.TimeoutExpired as error:
-            raise EmulationUnavailable(f"pip did not fetch {requirement} within {LIMIT_S:.0f} s.") from error
+            raise EmulationUnavailable(
+                f"pip did not fetch {requirement} within {units.short_duration(LIMIT_S)}."
+            ) from error
         if len(wheels) == 1:
             return wheels[0]
         said = said or why

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.bench.cost import VIEWS
 from edgekd.estimate.processor import processor_of
 from edgekd.estimate.roofline import network_time
@@ -61,9 +62,10 @@ def estimate_cpu(
     tokenizer_s = tokenizing.seconds * slower if tokenizing else 0.0
     total = parts.total_s + tokenizer_s
     shares = {"arithmetic": parts.arithmetic_s, "memory": parts.memory_s, "starting operators": parts.dispatch_s}
-    words = [f"{name} {seconds / total:.0%}" for name, seconds in shares.items()]
+    words = [f"{name} {units.rough_percent(seconds / total)}" for name, seconds in shares.items()]
     if tokenizing:
-        words.append(f"tokenizer {tokenizer_s / total:.0%} ({tokenizing.seconds * 1e6:.3g} us here, x {slower:.2g})")
+        here = f"{units.short_duration(tokenizing.seconds)} here, x {units.tiny(slower)}"
+        words.append(f"tokenizer {units.rough_percent(tokenizer_s / total)} ({here})")
     else:
         words.append("no tokenizer: it was not timed")
     return _banded(
@@ -110,6 +112,10 @@ def estimate_gpu(
     slower = tokenizing.instructions / processor_of(profile).instructions if tokenizing else 0.0
     tokenizer_s = tokenizing.seconds * slower if tokenizing else 0.0
     total = launch_s + computing_s + tokenizer_s
+    launching, computing, tokenized = (
+        units.rough_percent(part / total) for part in (launch_s, computing_s, tokenizer_s)
+    )
+    tokenizing_words = f"tokenizer {tokenized}" if tokenizing else "no tokenizer: it was not timed"
     return _banded(
         Estimate(
             kind="analytic",
@@ -120,10 +126,9 @@ def estimate_gpu(
             low_s=total,
             high_s=total,
             basis=(
-                f"{len(kernels)} kernels of {gpu.launch_s * 1e6:.3g} us {launch_s / total:.0%}, arithmetic at "
-                f"{GPU_EFFICIENCY:.0%} of the peak {computing_s / total:.0%}"
-                + (f", tokenizer {tokenizer_s / total:.0%}" if tokenizing else ", no tokenizer: it was not timed")
-                + "; never checked on a board"
+                f"{len(kernels)} kernels of {units.short_duration(gpu.launch_s)} {launching}, arithmetic at "
+                f"{units.rough_percent(GPU_EFFICIENCY)} of the peak {computing}, {tokenizing_words}; "
+                "never checked on a board"
             ),
             with_tokenizer=tokenizing is not None,
         ),
@@ -137,5 +142,5 @@ def _banded(estimate: Estimate, band: float) -> Estimate:
 
 
 def _amounts(parts: Parts) -> str:
-    macs, weights = parts.macs / 1e6, parts.weight_bytes / 1e6
-    return f"{macs:,.3g} M multiply-adds, {weights:,.3g} MB of weights, {parts.operators} operators"
+    macs, weights = units.count(parts.macs), units.size(parts.weight_bytes)
+    return f"{macs} multiply-adds, {weights} of weights, {parts.operators} operators"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
+from edgekd import units
 from edgekd.artifacts import read_json, write_text_atomic
 from edgekd.errors import ConfigError, InvalidArtifact
 from edgekd.measurements import Record
@@ -79,7 +80,7 @@ def scaled(estimate: Estimate, calibrations: Calibrations) -> Estimate:
             "low_s": latency_s / found.band,
             "high_s": latency_s * found.band,
             "calibration_factor": found.factor,
-            "basis": f"{estimate.basis}; times {found.factor:.3g} by {measured} on your own board",
+            "basis": f"{estimate.basis}; times {units.short_number(found.factor)} by {measured} on your own board",
         }
     )
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekd import __version__
+from edgekd import __version__, units
 from edgekd.errors import MissingExtra
 from edgekd.explain import chart
 from edgekd.explain.sentences import (
@@ -77,9 +77,10 @@ class Block:
     cuts: list[str]
 
 
-def _tip(word: str, value: float, without: float | None, kind: TaskKind) -> str:
+def _tip(word: str, value: float, without: float, kind: TaskKind) -> str:
     rest = "value" if kind is TaskKind.REGRESSION else "probability"
-    return f"{word}: {value:+.3f} {quantity(kind)}; {rest} without the word {without:.3f}"
+    added = f"{units.contribution(value, 3)} {quantity(kind)}"
+    return f"{word}: {added}; {rest} without the word {units.probability(without)}"
 
 
 def pieces(found: TextExplanation, model: Contributions, kind: TaskKind) -> list[Piece]:
@@ -91,7 +92,7 @@ def pieces(found: TextExplanation, model: Contributions, kind: TaskKind) -> list
         if word.start > end:
             result.append(Piece(printable(found.text[end : word.start]), is_word=False))
         text = printable(word.text)
-        if value is None:
+        if value is None or without is None:
             result.append(Piece(text, is_word=True, tone="unread", tip=f"{text}: not read by this model"))
         else:
             result.append(
@@ -100,7 +101,7 @@ def pieces(found: TextExplanation, model: Contributions, kind: TaskKind) -> list
                     is_word=True,
                     tone="for" if strength > 0 else "against",
                     depth=round(DEEPEST * abs(strength), 3),
-                    number=f"{value:+.2f}" if abs(strength) >= FAINT else "",
+                    number=units.contribution(value) if abs(strength) >= FAINT else "",
                     tip=_tip(text, value, without, kind),
                 )
             )
@@ -111,8 +112,8 @@ def pieces(found: TextExplanation, model: Contributions, kind: TaskKind) -> list
 
 
 def _facts(view: View, model: Contributions, kind: TaskKind) -> str:
-    score = f"{quantity(kind)} {model.score:+.3f}"
-    return score if model.base is None else f"{score} = base {model.base:+.3f} + the sum of the words"
+    score = f"{quantity(kind)} {units.contribution(model.score, 3)}"
+    return score if model.base is None else f"{score} = base {units.contribution(model.base, 3)} + the sum of the words"
 
 
 def blocks(found: TextExplanation, kind: TaskKind) -> list[Block]:

@@ -47,14 +47,14 @@ def score_sentence(kind: TaskKind, labels: int) -> str:
 def answer_words(view: View, label: str, kind: TaskKind) -> str:
     """Say what a model answers, and how likely it finds the explained label when that is another."""
     if kind is TaskKind.REGRESSION:
-        return f"{label} {view.outputs[label]:.4g}" if label in view.outputs else _only(view)
-    answers = ", ".join(f"{name} {view.outputs[name]:.3f}" for name in view.chosen) or "(none)"
-    return answers if label in view.chosen else f"{answers}; {label} {view.outputs[label]:.3f}"
+        return f"{label} {units.setting(view.outputs[label])}" if label in view.outputs else _only(view)
+    answers = ", ".join(f"{name} {units.probability(view.outputs[name])}" for name in view.chosen) or "(none)"
+    return answers if label in view.chosen else f"{answers}; {label} {units.probability(view.outputs[label])}"
 
 
 def _only(view: View) -> str:
     [(name, value)] = view.outputs.items()  # a teacher's value may have another name
-    return f"{name} {value:.4g}"
+    return f"{name} {units.setting(value)}"
 
 
 def cut_sentence(view: View) -> str | None:
@@ -70,7 +70,9 @@ def agreement_words(agreement: float | None) -> str:
     """Say how alike two explanations order the words."""
     if agreement is None:
         return "Too few words to compare the two explanations."
-    return f"Agreement of the two explanations (Spearman's rank correlation of the words): {agreement:+.2f}"
+    return (
+        f"Agreement of the two explanations (Spearman's rank correlation of the words): {units.contribution(agreement)}"
+    )
 
 
 def figure(estimate: Estimate, *, signed: bool = False) -> str:
@@ -100,8 +102,8 @@ def faithfulness_words(figures: Faithfulness, kind: TaskKind) -> str:
     else:
         verdict = "cannot tell the explanation from a random choice of words"
     return (
-        f"{figures.model}: without the {100 * first.share:.0f} % of the words with the highest contributions the "
-        f"{what} falls by {figure(first.comprehensiveness)}, without random words by "
+        f"{figures.model}: without the {units.rough_percent(first.share)} of the words with the highest contributions "
+        f"the {what} falls by {figure(first.comprehensiveness)}, without random words by "
         f"{figure(first.random_comprehensiveness)}; difference {figure(gain, signed=True)} "
         f"(95 % interval {interval(gain, signed=True)}, {figures.texts:,} texts): {verdict}."
     )
@@ -114,7 +116,8 @@ def report_notes(report: FaithfulnessReport) -> list[str]:
     if mean is not None:
         notes.append(
             f"Agreement of the two explanations (mean rank correlation over {mean.n:,} texts): "
-            f"{mean.value:+.2f} (95 % interval {mean.low:+.2f} to {mean.high:+.2f})."
+            f"{units.contribution(mean.value)} (95 % interval {units.contribution(mean.low)} to "
+            f"{units.contribution(mean.high)})."
         )
     if report.skipped:
         texts = "1 text" if report.skipped == 1 else f"{report.skipped:,} texts"

@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from edgekd import units
 from edgekd.explain.sentences import (
     agreement_words,
     answer_words,
@@ -73,7 +74,7 @@ def coloured(found: TextExplanation, model: Contributions, *, colour: bool) -> T
             line.append(printable(word.text), style=_style(strength))
         else:
             line.append(printable(word.text))
-            line.append(f"({value:+.2f})" if abs(strength) >= FAINT else "")
+            line.append(f"({units.contribution(value)})" if abs(strength) >= FAINT else "")
         end = word.end
     line.append(printable(found.text[end:]))
     return line
@@ -83,7 +84,7 @@ def _bar(value: float | None, strength: float) -> Text:
     if value is None:
         return Text("not read", style="dim")
     red, green, blue = FOR if value > 0 else AGAINST
-    text = Text(f"{value:+8.3f} ")
+    text = Text(f"{units.contribution(value, 3):>8} ")
     text.append("\u2588" * round(BAR_WIDTH * abs(strength)), style=f"rgb({red},{green},{blue})")
     return text
 
@@ -159,7 +160,7 @@ def _figures(report: FaithfulnessReport, name: str, good: str) -> Table:
         for share in figures.shares:
             found = [getattr(share, key) for key in (name, f"random_{name}", f"{name}_gain")]
             cells = [_cell(estimate, signed=place == 2) for place, estimate in enumerate(found)]
-            table.add_row(figures.model, f"{100 * share.share:.0f} %", *cells)
+            table.add_row(figures.model, units.rough_percent(share.share), *cells)
     return table
 
 

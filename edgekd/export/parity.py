@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgekd import units
 from edgekd.analysis.estimators import wilson
 from edgekd.analysis.parity import compare_logits, flips, require_comparable, shown
 from edgekd.errors import InvalidArtifact
 from edgekd.export.answers import graph_logits
 from edgekd.export.evidence import Compared, evidence_folder, remove_evidence, write_evidence
 from edgekd.export.exam import Answers, Exam, spread_over_lengths
+from edgekd.score_text import change_interval, change_text
 from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
@@ -165,9 +167,10 @@ def _reasons(exam: Exam, expected: Answers, actual: Answers, parity: Parity, lim
     if limits.max_score_drop is not None and parity.score_change_interval is not None:
         low, high = parity.score_change_interval
         if high < -limits.max_score_drop:
+            metric = exam.task.main_metric
             reasons.append(
-                f"{exam.task.main_metric} changes by {parity.score_change:+.3f} (95 % interval {low:+.3f} to "
-                f"{high:+.3f}; allowed: -{limits.max_score_drop:g})."
+                f"{metric} changes by {change_text(metric, parity.score_change or 0.0)} (95 % interval "
+                f"{change_interval(metric, low, high)}; allowed: {change_text(metric, -limits.max_score_drop)})."
             )
     return reasons
 
@@ -177,20 +180,21 @@ def _differences(exam: Exam, expected: Answers, actual: Answers, parity: Parity,
     reasons = []
     if parity.max_abs_diff > allowed:
         reasons.append(
-            f"On {parity.texts} validation texts logits differ by up to {parity.max_abs_diff:.2g} (allowed: "
-            f"{allowed:.2g}), and {parity.label_flips} labels."
+            f"On {parity.texts} validation texts logits differ by up to {units.tiny(parity.max_abs_diff)} (allowed: "
+            f"{units.tiny(allowed)}), and {parity.label_flips} labels."
         )
     if parity.padding_max_abs_diff is not None and parity.padding_max_abs_diff > allowed:
         reasons.append(
-            f"Padding changes logits by up to {parity.padding_max_abs_diff:.2g} (allowed: {allowed:.2g}), and "
-            f"{parity.padding_flips} labels: a text is answered differently in a batch with longer ones."
+            f"Padding changes logits by up to {units.tiny(parity.padding_max_abs_diff)} (allowed: "
+            f"{units.tiny(allowed)}), and {parity.padding_flips} labels: a text is answered differently in a "
+            "batch with longer ones."
         )
     apart = np.abs(expected.hostile - actual.hostile).max(axis=1)
     if apart.max() > allowed:
         worst = shown(exam.hostile[int(apart.argmax())], 40)
         reasons.append(
-            f"On {parity.hostile_texts} hostile texts logits differ by up to {apart.max():.2g} (allowed: "
-            f"{allowed:.2g}), most on '{worst}'."
+            f"On {parity.hostile_texts} hostile texts logits differ by up to {units.tiny(apart.max())} (allowed: "
+            f"{units.tiny(allowed)}), most on '{worst}'."
         )
     return reasons
 
@@ -201,14 +205,15 @@ def _changed_answers(expected: Answers, parity: Parity, task: Task, allowed: flo
         shift, spread = parity.mean_abs_diff, float(expected.alone.std())
         if shift > allowed * spread:
             return [
-                f"Values differ by {shift:.3g} on average; the model's have a standard deviation of {spread:.3g} "
-                f"(allowed: {allowed:g} of it)."
+                f"Values differ by {units.short_number(shift)} on average; the model's have a standard deviation of "
+                f"{units.short_number(spread)} (allowed: {allowed:g} of it)."
             ]
         return []
     share = wilson(parity.label_flips, parity.texts)
     if share.low > allowed:
+        interval = units.percent_interval(share.low, share.high)
         return [
-            f"{share.value:.1%} of the labels differ (95 % interval {share.low:.1%} to {share.high:.1%}; allowed: "
-            f"{allowed:.1%})."
+            f"{units.percent(share.value)} of the labels differ (95 % interval {interval}; allowed: "
+            f"{units.percent(allowed)})."
         ]
     return []

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgekd import units
 from edgekd.artifacts import publish_folder, read_json, sha256_file
 from edgekd.bundle import GRAPH_FILES, MANIFEST_FILE, Bundle, load_bundle, write_manifest
 from edgekd.errors import NotApplicable
@@ -134,7 +135,7 @@ def _logits_differ(bundle: Bundle, made: Bundle, texts: Sequence[str]) -> float:
         if difference > MAX_ABS_DIFF:
             raise NotApplicable(
                 f"The graph of '{bundle.manifest.name}' gives other logits with the tokenizer inside: they differ by "
-                f"{difference:.2g} for {text[:60]!a}."
+                f"{units.tiny(difference)} for {text[:60]!a}."
             )
         worst = max(worst, difference)
     return worst

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from edgekd import units
 from edgekd.bench.child import environment
 from edgekd.errors import InvalidArtifact
 from edgekd.gate.protocol import RoundsRequest, write_request
@@ -43,7 +44,7 @@ def ask(request: Request, *, what: str) -> dict[str, Any]:
         )
     except subprocess.TimeoutExpired as error:
         raise InvalidArtifact(
-            f"Measuring {what} took longer than {limit_s:.0f} s and was stopped.",
+            f"Measuring {what} took longer than {units.short_duration(limit_s)} and was stopped.",
             hint="Try the bundle with 'edgekd predict', or give fewer texts.",
         ) from error
     if child.returncode != 0:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.errors import EdgekdError
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
             env={**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"},
         )
     except subprocess.TimeoutExpired as error:
-        raise GitFailed(f"git {arguments[0]} did not end within {TIMEOUT_S:.0f} s.") from error
+        raise GitFailed(f"git {arguments[0]} did not end within {units.short_duration(TIMEOUT_S)}.") from error
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:

@@ -54,9 +54,19 @@ def per_text(counts: Sequence[Counts]) -> float:
 
 
 def count_instructions(setup: Setup, lab: Lab, comparison: Comparison, progress: Progress) -> Comparison:
-    """Count both sides when a rule asks for it; what stands in the way is kept with the facts."""
-    if not any(rule.metric.name == METRIC for rule in setup.rules):
+    """Count both sides when a rule asks for it; what stands in the way is kept with the facts.
+
+    A side alone is not counted when every such rule compares the two.
+    """
+    rules = [rule for rule in setup.rules if rule.metric.name == METRIC]
+    if not rules:
         return comparison
+    if all(rule.needs_baseline for rule in rules):
+        candidate, baseline = _stored(comparison.candidate, setup.candidate), comparison.baseline
+        if baseline is not None and setup.baseline is not None:
+            baseline = _stored(baseline, setup.baseline)
+        if candidate is not comparison.candidate or baseline is not comparison.baseline:
+            return replace(comparison, candidate=candidate, baseline=baseline)
     texts = choose_texts(lab.texts)
     try:
         counter = choose_counter(setup.profile, HERE, progress.say, devices=setup.job.devices)
@@ -94,9 +104,18 @@ def _nothing_counts(comparison: Comparison, error: EdgekdError) -> Comparison:
     )
 
 
+def _stored(facts: Facts, side: Side) -> Facts:
+    """Return the facts, with what is wrong when the side is no bundle."""
+    return facts if side.bundle is not None else _uncounted(facts)
+
+
+def _uncounted(facts: Facts) -> Facts:
+    return replace(facts, instructions_problem=ONLY_BUNDLES, instructions_advice=GIVE_THE_BUNDLE)
+
+
 def _with_counts(facts: Facts, side: Side, counter: Counter, texts: Sequence[str], at: Path) -> Facts:
     if side.bundle is None or not texts:
-        return replace(facts, instructions_problem=ONLY_BUNDLES, instructions_advice=GIVE_THE_BUNDLE)
+        return _uncounted(facts)
     variant = variant_of(side.bundle, at)
     if why := counter.why_not(variant):
         return replace(facts, instructions_problem=f"{side.name}: {why}", instructions_advice=ANOTHER_RULE)

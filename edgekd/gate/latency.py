@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.analysis.estimators import percentile
 from edgekd.analysis.paired import latency, median_change, percentile_change, unpaired_change
 from edgekd.gate.grammar import Reference
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 UNPAIRED_DRIFT = 0.20
 MARGIN_ADVICE = "Files of the same model may differ by so much. Count instead (instructions<+1%), or set --margin."
 WITHIN_MARGIN = "the interval is beyond the limit, but not by more than the margin"
-NOT_IN_TURNS = f"the sides did not take turns, so {UNPAIRED_DRIFT:.0%} of drift between them is allowed for"
+NOT_IN_TURNS = (
+    f"the sides did not take turns, so {units.rough_percent(UNPAIRED_DRIFT)} of drift between them is allowed for"
+)
 GIVE_BUNDLES = "Give the bundle folders instead of their results, so that they are measured until it is clear."
 GIVE_THE_BUNDLE = "Give the baseline's bundle folder instead of its result, so that both are measured in turns."
 

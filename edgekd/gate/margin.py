@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from edgekd import units
 from edgekd.errors import ConfigError
 
 DEFAULT_MARGIN = 0.005
@@ -29,6 +30,7 @@ def parse_margin(given: str | float) -> float:
     value = float(Fraction(found[1]) / (100 if found[2] else 1)) if found else -1.0
     if not 0 <= value <= LARGEST:
         raise ConfigError(
-            f"The margin '{given}' is not a share from 0 to {LARGEST:.0%}.", hint='For example "0.5%", or 0.005.'
+            f"The margin '{given}' is not a share from 0 to {units.rough_percent(LARGEST)}.",
+            hint='For example "0.5%", or 0.005.',
         )
     return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.gate.latency import WITHIN_MARGIN
 from edgekd.gate.outcomes import MORE_TIME, STRADDLES
 from edgekd.gate.records import Outcome
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 WIDEST = 0.5  # half-width of the interval, as a share of the limit
 TOO_NOISY = (
     "this machine is too noisy for this limit: the interval of no change at all reaches {} of the limit to either "
-    "side, allowed is {:.0%}"
+    "side, allowed is {}"
 )
 DIFFERS = "on this machine the same files differ from themselves by more than the limit allows"
 
@@ -32,5 +33,6 @@ def judge_self_test(result: RuleResult) -> RuleResult:
     inside = -room <= result.low and result.high <= room
     if inside and half <= WIDEST * room:
         return result.model_copy(update={"outcome": Outcome.PASS, "problem": "", "advice": ""})
-    problem = TOO_NOISY.format(f"{half / room:.0%}" if room else "more", WIDEST) if half > WIDEST * room else DIFFERS
+    reached = units.rough_percent(half / room) if room else "more"
+    problem = TOO_NOISY.format(reached, units.rough_percent(WIDEST)) if half > WIDEST * room else DIFFERS
     return result.model_copy(update={"outcome": Outcome.UNDECIDED, "problem": problem, "advice": MORE_TIME})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.bench.affinity import allowed_cpus
 from edgekd.bench.machine import describe_machine
 from edgekd.devices import find_profile
@@ -155,6 +156,6 @@ def _notes(setup: Setup) -> list[str]:
             notes.append("Candidate and baseline are the same files.")
     if setup.texts is not None and len(setup.texts.examples) < FEW_TEXTS:
         count = len(setup.texts.examples)
-        coarse = f": accuracy moves in steps of {100 / count:.1f} points"
+        coarse = f": accuracy moves in steps of {units.points_amount(1 / count)}"
         notes.append(f"Only {count} texts{coarse if candidate.task.kind is TaskKind.SINGLE_LABEL else ''}.")
     return notes

@@ -85,7 +85,7 @@ def _change(result: RuleResult) -> str:
     interval = ""
     if result.low is not None and result.high is not None and result.confidence is not None:
         ends = f"{_number(result.low, result)} to {_number(result.high, result)}"
-        interval = f"[{100 * result.confidence:.3g} %: {ends}]"
+        interval = f"[{units.short_percent(result.confidence)}: {ends}]"
     if result.reference is Reference.ABSOLUTE:
         return interval or units.BLANK
     return f"{_number(result.value, result)} {interval}".rstrip()

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgekd import units
 from edgekd.environment import NO_TELEMETRY
 from edgekd.errors import ConfigError
 from edgekd.remote.client import Client
@@ -85,7 +86,7 @@ class Board:
         absent = [by_hash[digest] for digest in self.ask("missing", {"hashes": list(by_hash)})["missing"]]
         size = sum(content.size for content in absent)
         if absent:
-            self.say(f"copying {len(absent)} file{'s' if len(absent) > 1 else ''}, {size / 1e6:.1f} MB")
+            self.say(f"copying {len(absent)} file{'s' if len(absent) > 1 else ''}, {units.size(size)}")
             self.ask(
                 "put",
                 {"blobs": [[content.sha256, content.size] for content in absent]},

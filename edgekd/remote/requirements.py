@@ -6,6 +6,7 @@ import subprocess
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from edgekd import units
 from edgekd.emulation.wheels import LIMIT_S, download_command
 from edgekd.emulation.wheels import download as fetch
 from edgekd.remote.errors import BoardFailed, printable
@@ -83,7 +84,9 @@ def download(requirements: Sequence[Sequence[str]], facts: dict[str, Any], folde
         try:
             wheels, said = fetch(command_for(wanted, facts, into), into)
         except subprocess.TimeoutExpired as error:
-            raise BoardFailed(f"{name}: pip here did not fetch the packages within {LIMIT_S:.0f} s.") from error
+            raise BoardFailed(
+                f"{name}: pip here did not fetch the packages within {units.short_duration(LIMIT_S)}."
+            ) from error
         if wheels:
             return wheels
     raise BoardFailed(

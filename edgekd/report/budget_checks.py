@@ -8,10 +8,11 @@ from edgekd import units
 from edgekd.analysis.gain_words import METRIC_NAMES
 from edgekd.analysis.paired_quality import score_change
 from edgekd.analysis.tried import ROUNDING
-from edgekd.report.cells import Cell, change_interval, change_text, missing
+from edgekd.report.cells import Cell, missing
 from edgekd.report.estimates import METHODS, rough_duration
 from edgekd.report.recommendation import BudgetCheck
 from edgekd.results import Evidence
+from edgekd.score_text import change_interval, change_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,15 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from edgekd import units
+from edgekd.score_text import CORRELATIONS, ERRORS, change_interval, change_text
 
 if TYPE_CHECKING:
     from edgekd.analysis.estimators import Estimate
 
 _Text = Callable[[float, float | None, float | None], str]  # of value, low, high
 _Interval = Callable[[float, float, float], str]
-
-ERRORS = {"rmse", "mae"}  # less is better; in the units of the data
-CORRELATIONS = {"pearson", "spearman", "teacher_pearson"}  # the other scores that decide are shares
 
 
 @dataclass(frozen=True)
@@ -84,27 +82,6 @@ def correlation(estimate: Estimate | None, reason: str) -> Cell:
 def error(estimate: Estimate | None, reason: str) -> Cell:
     """Return a cell in the units of the data."""
     return of_estimate(estimate, _number, units.value_interval, reason)
-
-
-def score_text(metric: str, value: float) -> str:
-    """Write a score: a share in per cent, a correlation plainly."""
-    return units.correlation(value) if metric in CORRELATIONS else units.percent(value)
-
-
-def score_interval(metric: str, low: float, high: float) -> str:
-    """Write the interval of a score."""
-    return units.correlation_interval(low, high) if metric in CORRELATIONS else units.percent_interval(low, high)
-
-
-def change_text(metric: str, difference: float, low: float | None = None, high: float | None = None) -> str:
-    """Write a difference of scores with its sign."""
-    write = units.correlation_change if metric in CORRELATIONS else units.points
-    return write(difference, low, high)
-
-
-def change_interval(metric: str, low: float, high: float) -> str:
-    """Write the interval of a difference of scores."""
-    return units.correlation_change_interval(low, high) if metric in CORRELATIONS else units.points_interval(low, high)
 
 
 def of_metric(key: str, value: float, low: float | None = None, high: float | None = None) -> Cell:

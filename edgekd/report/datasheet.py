@@ -151,8 +151,7 @@ def _accelerator(profile: DeviceProfile) -> list[Line]:
 
 def operations_text(per_s: float, unit: str) -> str:
     """Write a rate of operations: "38.4 GFLOP/s"."""
-    factor, prefix = (1e12, "T") if per_s >= 1e12 else (1e9, "G")
-    return f"{per_s / factor:.3g} {prefix}{unit}"
+    return f"{units.operations(per_s)}{unit}"
 
 
 def _peaks(profile: DeviceProfile) -> list[Line]:
@@ -174,9 +173,10 @@ def _peaks(profile: DeviceProfile) -> list[Line]:
         for name, value in (("fp32", peaks.all_cores_fp32), ("int8", peaks.all_cores_int8))
         if value
     ]
+    fp32, int8 = units.rough_percent(peaks.efficiency_fp32), units.rough_percent(peaks.efficiency_int8)
     return [
         *lines,
-        Line("reached", f"{peaks.efficiency_fp32:.0%} of it in fp32, {peaks.efficiency_int8:.0%} in int8"),
+        Line("reached", f"{fp32} of it in fp32, {int8} in int8"),
         Line("memory reads", f"{units.rate(peaks.read_bytes_per_s)}, one core" if peaks.read_bytes_per_s else ""),
         Line("all cores", f"{' and '.join(scaling)} of one" if scaling else ""),
         Line("basis", "estimates, not measurements", peaks.source),

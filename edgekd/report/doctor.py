@@ -54,7 +54,7 @@ def _machine(found: Diagnosis, target: str, differences: Sequence[str]) -> list[
         Line("JetPack", board.jetpack or ""),
         Line("power mode", board.power_mode or ""),
         Line("firmware", board.firmware or ""),
-        Line("temperature", f"{heat.temperature_c:.0f} degrees Celsius" if heat.temperature_c is not None else ""),
+        Line("temperature", units.temperature(heat.temperature_c) if heat.temperature_c is not None else ""),
         Line("throttled", ", ".join(heat.throttled)),
     ]
 
@@ -77,7 +77,7 @@ def _processor(found: Diagnosis) -> list[Line]:
         Line("clock", ", ".join(part for part in (" to ".join(clocks), now) if part)),
         Line("governor", cpu.governor or ""),
         Line("data caches", ", ".join(caches)),
-        Line("load average", f"{cpu.load_average:.2f}" if cpu.load_average is not None else ""),
+        Line("load average", units.load(cpu.load_average) if cpu.load_average is not None else ""),
         Line("limit", f"{quota:g} processors, by the control group" if quota is not None else ""),
     ]
 
@@ -130,7 +130,8 @@ def _cell(speed: Speed | None) -> str:
     if speed.flavour == "fp32":
         rate = 2 * speed.rows * speed.width**2 / speed.seconds
         return f"{units.duration(speed.seconds)}, {operations_text(rate, 'FLOP/s')}"
-    return f"{speed.ratio:.2f} ({speed.ratio_low:.2f} to {speed.ratio_high:.2f})"
+    bounds = (speed.ratio, speed.ratio_low, speed.ratio_high)
+    return f"{units.factor(*bounds)} ({units.factor_interval(*bounds[1:])})"
 
 
 def other_lines(test: MicroTest) -> list[Line]:
@@ -139,7 +140,7 @@ def other_lines(test: MicroTest) -> list[Line]:
         line
         for line in (
             Line("int8 sums", "saturate (no VNNI)" if test.saturates else "exact"),
-            Line("two threads", f"{test.two_threads:.2f} of the time of one" if test.two_threads else ""),
+            Line("two threads", f"{units.factor(test.two_threads)} the time of one" if test.two_threads else ""),
             Line("memory copy", f"{units.rate(test.copy_bytes_per_s)}, one core" if test.copy_bytes_per_s else ""),
             Line(
                 "tokenizer", f"{units.duration(test.tokenizer_s)} for 20 words, WordPiece" if test.tokenizer_s else ""

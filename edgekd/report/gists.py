@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edgekd.report import calibration, parity
 from edgekd.report.estimates import estimate_rows
 from edgekd.report.findings import finding_lines
+from edgekd.report.lineage import path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -93,11 +94,10 @@ def _confusion(section: Section) -> str:
 
 
 def _lineage(section: Section) -> str:
-    chosen = _chosen(section)
-    lineage = next((each for each in section.lineage if each.variant == chosen), None)
-    if lineage is None:
+    row = next((row for row in section.table.rows if row.name == _chosen(section)), None)
+    if row is None or not row.result.lineage:
         return many(len(section.lineage), "variant")
-    return short(f"{lineage.variant}: " + " \u2192 ".join(step.step for step in lineage.steps))
+    return short(f"{row.name}: {path(row.result.lineage)}")
 
 
 def _gain(section: Section) -> str:

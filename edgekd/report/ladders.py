@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from edgekd import units
 from edgekd.analysis.gain_words import METRIC_NAMES
-from edgekd.report.cells import Cell, change_interval, change_text, missing, plain, score_text
+from edgekd.report.cells import Cell, missing, plain
+from edgekd.score_text import change_interval, change_text, score_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

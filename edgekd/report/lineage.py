@@ -22,7 +22,7 @@ _SETTINGS = {
     "block": "blocks of {}",
     "calibration_texts": "{:,} calibration texts",
     "per_channel": "per channel",
-    "share": "{:.0%}",
+    "share": "{}",
     "bits": "{} bits",
 }
 _TOLD = {"words", "key", "steps", "vocabulary", "rounds", "recovery", "flavour", "plan"}
@@ -53,6 +53,19 @@ def lineages(rows: Sequence[Row], names: Collection[str]) -> list[Lineage]:
         for row in rows
         if row.name in names and row.result.lineage
     ]
+
+
+def path(steps: Sequence[LineageStep]) -> str:
+    """Write the way from the teacher to a variant on one line: the student by its name, a graph by what changed it."""
+    return " \u2192 ".join(word for step in steps for word in _stations(step))
+
+
+def _stations(step: LineageStep) -> list[str]:
+    if step.step == "student":
+        return [step.name]
+    inner = step.details.get("steps")
+    found = [one.get("step") for one in inner if isinstance(one, dict)] if isinstance(inner, list) else []
+    return [name for name in found if isinstance(name, str)] or [step.step]
 
 
 def _row(step: LineageStep) -> LineageRow:
@@ -101,7 +114,7 @@ def _graph_step(step: Any) -> str:
     for name, words in _SETTINGS.items():
         value = step.get(name)
         if isinstance(value, int | float) and value:
-            settings.append(words.format(value))
+            settings.append(words.format(units.rough_percent(value) if name == "share" else value))
     return str(step.get("step", "step")) + (f" ({', '.join(settings)})" if settings else "")
 
 

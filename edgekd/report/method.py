@@ -93,7 +93,7 @@ def harness_sentence(results: Sequence[BenchResult]) -> str:
 def machine_facts(machine: Machine, results: Sequence[BenchResult]) -> list[tuple[str, str]]:
     """Return labelled facts about the machine a group was measured on."""
     loads = [r.machine.load_average for r in results if r.machine.load_average is not None]
-    load = f"{max(loads):.2f} at most, when measuring started" if loads else ""
+    load = f"{units.load(max(loads))} at most, when measuring started" if loads else ""
     libraries = ", ".join(f"{name} {version}" for name, version in sorted(machine.libraries.items()))
     facts = [
         ("processor", machine.cpu_model),

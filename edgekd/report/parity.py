@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgekd import units
-from edgekd.report.cells import Cell, change_interval, change_text, missing, plain
+from edgekd.report.cells import Cell, missing, plain
+from edgekd.score_text import change_interval, change_text
 from edgekd.tasks import MAIN_METRIC, TaskKind
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgekd import units
 from edgekd.analysis.seeds import mean_interval
-from edgekd.report.cells import CORRELATIONS, change_interval, change_text, score_interval, score_text
+from edgekd.score_text import CORRELATIONS, change_interval, change_text, score_interval, score_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

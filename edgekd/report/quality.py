@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgekd import units
-from edgekd.report.cells import Cell, Column, change_interval, change_text, correlation, error, missing, plain, share
+from edgekd.report.cells import Cell, Column, correlation, error, missing, plain, share
 from edgekd.results import Role
+from edgekd.score_text import change_interval, change_text
 from edgekd.tasks import MAIN_METRIC, TaskKind
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from edgekd.analysis.finding import Severity
 from edgekd.analysis.gain_words import METRIC_NAMES, POINTS
 from edgekd.analysis.latency_ratio import latency_ratio
 from edgekd.analysis.paired_quality import score_change
-from edgekd.report.cells import change_interval, change_text
 from edgekd.report.findings import TITLE as FINDINGS_TITLE
 from edgekd.results import Evidence
+from edgekd.score_text import change_interval, change_text
 from edgekd.tasks import MAIN_METRIC
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from edgekd import units
 from edgekd.analysis.scores import DIVERGED
 from edgekd.artifacts import write_text_atomic
 from edgekd.tasks import TaskKind
@@ -30,11 +31,13 @@ _SCORES = {
     TaskKind.MULTI_LABEL: "mean average precision",
     TaskKind.REGRESSION: "Pearson's correlation",
 }
+MEAN = "mean score of the tasks"
+PLAIN = {_SCORES[TaskKind.REGRESSION], MEAN}  # the others are shares
 
 
 def score_name(tasks: Sequence[TaskKind]) -> str:
     """Return what the trials are compared by."""
-    return _SCORES[tasks[0]] if len(tasks) == 1 else "mean score of the tasks"
+    return _SCORES[tasks[0]] if len(tasks) == 1 else MEAN
 
 
 def in_words(settings: dict[str, float]) -> str:
@@ -42,9 +45,15 @@ def in_words(settings: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in settings.items())
 
 
-def number(score: float) -> str:
-    """Return a score with four places, or why there is none."""
-    return "none (outputs constant or not finite)" if score == DIVERGED else f"{score:.4f}"
+def number(name: str, score: float) -> str:
+    """Write a score by the name of what it is, or why there is none."""
+    if score == DIVERGED:
+        return "none (outputs constant or not finite)"
+    return units.correlation(score) if name in PLAIN else units.percent(score)
+
+
+def _gain(name: str, difference: float) -> str:
+    return units.correlation_change(difference) if name in PLAIN else units.points(difference)
 
 
 @dataclass(frozen=True)
@@ -82,13 +91,18 @@ class Found:
         if self.best == self.start:
             return (
                 f"{name}: none of {trials} was better on validation than the recipe's own values "
-                f"({in_words(self.settings)}; {self.score_name} {number(self.start.score)}), which are kept."
+                f"({in_words(self.settings)}; {self.score_name} {self._number(self.start)}), which are kept."
             )
-        gain = "" if self.start.score == DIVERGED else f" ({self.best.score - self.start.score:+.4f})"
+        gain = (
+            "" if self.start.score == DIVERGED else f" ({_gain(self.score_name, self.best.score - self.start.score)})"
+        )
         return (
             f"{name}: best of {trials}: {in_words(self.settings)}; {self.score_name} on validation "
-            f"{number(self.best.score)}, with the recipe's values {number(self.start.score)}{gain}. {CAUTION}"
+            f"{self._number(self.best)}, with the recipe's values {self._number(self.start)}{gain}. {CAUTION}"
         )
+
+    def _number(self, attempt: Attempt) -> str:
+        return number(self.score_name, attempt.score)
 
     def save(self) -> None:
         """Write the snippet and the table."""

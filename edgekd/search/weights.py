@@ -9,6 +9,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.artifacts import hash_json
 from edgekd.errors import MissingExtra
 from edgekd.runfolder import STAGE_VERSIONS
@@ -138,7 +139,7 @@ class _Search:
         if done >= max(1, self.owner.trials):
             return False
         if done and self.owner.seconds is not None and spent_s >= self.owner.seconds:
-            self.owner.progress.say(f"  {done} trials took {spent_s:.0f} s, so no further one begins")
+            self.owner.progress.say(f"  {done} trials took {units.short_duration(spent_s)}, so no further one begins")
             return False
         return True
 
@@ -165,13 +166,12 @@ class _Search:
         attempts = self.study.attempts
         best = best_of(attempts)
         assert best is not None  # the recipe's values come first, and the first trials are never stopped
-        shown.end(
-            f"{self._line(opened, attempts[-1].score, attempts[-1].stopped_early)}; best so far {number(best.score)}"
-        )
+        this = self._line(opened, attempts[-1].score, attempts[-1].stopped_early)
+        shown.end(f"{this}; best so far {number(self.score, best.score)}")
 
     def _line(self, opened: OpenTrial, score: float, stopped_early: bool) -> str:
         end = f", stopped after {len(opened.seen)} epochs" if stopped_early else ""
-        return f"{self.score} {number(score)}{end}; {in_words(self.space.settings(opened.values))}"
+        return f"{self.score} {number(self.score, score)}{end}; {in_words(self.space.settings(opened.values))}"
 
     def _found(self) -> Found:
         from edgekd.search.study import best_of

@@ -16,6 +16,7 @@ from edgekd.artifacts import publish_folder, write_json_atomic
 from edgekd.goals import Schedule
 from edgekd.proof import Arm
 from edgekd.runfolder import PREDICTIONS_FILE, TRAIN_FILE
+from edgekd.score_text import change_text, score_text
 from edgekd.scoring import in_words, score_model
 from edgekd.student.base import count_parameters, start_at_priors
 from edgekd.student.heads import HeadsObjective, HeadTexts, layout, only, widen
@@ -201,8 +202,9 @@ def _self_train(
     schedule = replace(schedule, feature_epochs=0)
     rounds = self_train(model, lesson, config.self_training, schedule, work=work, progress=progress)
     after = score_model(model, lesson.tokenizer, lesson.data, max_length=length).scores["test"]
-    gain = after[task.main_metric] - before[task.main_metric]
-    words = f"self-training: {in_words(task, before)} before, {after[task.main_metric]:.3f} after ({gain:+.3f})"
+    metric = task.main_metric
+    gain = change_text(metric, after[metric] - before[metric])
+    words = f"self-training: {in_words(task, before)} before, {score_text(metric, after[metric])} after ({gain})"
     if not rounds:
         words = f"self-training found no text it was sure of ({in_words(task, before)})"
     elif not any(item["kept"] for item in rounds):

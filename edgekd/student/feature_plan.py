@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from edgekd import units
 from edgekd.errors import ConfigError
 from edgekd.student.layer_mapping import cka_mapping, rule_mapping
 from edgekd.student.loss_rules import LAYER_LOSSES
@@ -35,7 +36,7 @@ class FeatureLoss:
         """Return one line for people."""
         parts = [f"{self.config.kind} (weight {self.config.weight:g})"]
         if self.pairs:
-            notes = [f" (CKA {value:.2f})" for value in self.similarities] or [""] * len(self.pairs)
+            notes = [f" (CKA {units.number(value)})" for value in self.similarities] or [""] * len(self.pairs)
             named = (f"{s} <- {t}{note}" for (s, t), note in zip(self.pairs, notes, strict=True))
             parts.append(f"student layer <- teacher layer: {', '.join(named)}")
         else:

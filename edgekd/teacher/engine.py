@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from edgekd import units
 from edgekd.batches import CPU_TOKENS, GPU_TOKENS, logits_in_order, torch_forward
 from edgekd.export.answers import open_graph
 from edgekd.export.onnx import export_onnx
@@ -171,7 +172,9 @@ def open_engine(
         [alone_s] = sample.seconds(forward)
         share = sum(map(len, sample.input_ids)) / sum(map(len, input_ids))
         if prefer is None and alone_s / share < worth_s:
-            yield by_torch(f"about {alone_s / share:.0f} s of work, too little to gain by comparing engines")
+            yield by_torch(
+                f"about {units.short_duration(alone_s / share)} of work, too little to gain by comparing engines"
+            )
             return
         try:
             graph = onnx_forward(model)
@@ -181,13 +184,13 @@ def open_engine(
             return
         if not sample.agrees(graph_logits):
             largest, flips = sample.difference(graph_logits)
-            yield by_torch(f"the graph disagrees: difference {largest:.1g}, {flips} labels")
+            yield by_torch(f"the graph disagrees: difference {units.tiny(largest)}, {flips} labels")
             return
         torch_s, graph_s = sample.seconds(forward, graph)
         count = len(sample.input_ids)
         speed = {TORCH: round(count / torch_s, 1), ONNX: round(count / graph_s, 1)}
         if prefer == ONNX or graph_s < torch_s:
-            reason = f"{torch_s / graph_s:.2f} times the speed of torch on {count} texts"
+            reason = f"{units.number(torch_s / graph_s)} times the speed of torch on {count} texts"
             yield engine(ONNX, graph, graph_logits, reason, speed)
         else:
-            yield by_torch(f"{graph_s / torch_s:.2f} times the speed of onnxruntime on {count} texts", speed)
+            yield by_torch(f"{units.number(graph_s / torch_s)} times the speed of onnxruntime on {count} texts", speed)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgekd.cli.app import app
-from edgekd.errors import ConfigError, DataError, InvalidArtifact
+from edgekd.errors import EXIT_INTERRUPTED, ConfigError, DataError, InvalidArtifact
 from edgekd.tasks import Calibration, TaskKind
 from tests.bundles import make_bundle
 
@@ -26,6 +27,26 @@ def bundle(tmp_path_factory):
 def lines(result):
     assert result.exit_code == 0, result.output
     return result.stdout.split("\n")[:-1]
+
+
+def test_ctrl_c_says_that_the_command_starts_over(bundle):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgekd", "predict", bundle],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdin.write("great film\n" * 5_000)  # more than is read at once: the first answers come before the end
+    process.stdin.flush()
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == EXIT_INTERRUPTED
+    assert errors.splitlines() == [
+        "Error: Stopped.",
+        "Next: The same command starts over; files that it had already written stay.",
+    ]
 
 
 def test_texts_on_the_command_line(bundle):

@@ -82,7 +82,7 @@ def test_further_processes_follow_until_every_median_is_known_well_enough():
     assert process(made, clock, 3, 2.0, start_s=2.0) == (False, True)
     assert made.is_last(4, 1000, lambda: [Width(0.01, 0.0), Width(0.0199, 0.015)])
     [note] = made.notes
-    assert note == "every median latency is known within 1.99%, as wanted (4 processes a variant, 5.9 s of timing)"
+    assert note == "every median latency is known within 2 %, as wanted (4 processes a variant, 5.90 s of timing)"
 
 
 def test_the_least_time_holds_for_a_precision_too():
@@ -95,7 +95,7 @@ def test_more_time_does_not_replace_texts():
     made, clock = stopping(processes=1, precision=0.02)
     process(made, clock, 0, 1.0)
     assert made.is_last(1, 1000, lambda: [Width(0.05, 0.03)])
-    assert "which texts there are makes 3.00% of it, so only more texts would help" in made.notes[0]
+    assert "which texts there are makes 3 % of it, so only more texts would help" in made.notes[0]
 
 
 @pytest.mark.parametrize(("processes", "seconds", "ended"), [(3, 10.0, "10 s"), (MOST_PROCESSES, 1.0, "100 processes")])
@@ -103,12 +103,12 @@ def test_the_end_of_time_or_processes_is_said(processes, seconds, ended):
     made, clock = stopping(processes=1, precision=0.02, max_seconds=10)
     process(made, clock, 0, seconds)
     assert made.is_last(processes, 1000, lambda: [Width(0.031, 0.0)])
-    assert f"within 3.10%, not within 2.00% as wanted, when {ended} were used up" in made.notes[0]
+    assert f"within 3.1 %, not within 2 % as wanted, when {ended} were used up" in made.notes[0]
 
 
 def test_too_few_calls_are_said():
     made, clock = stopping(processes=1, precision=0.02, max_seconds=10)
     process(made, clock, 0, 11.0)
     assert made.is_last(1, 1, never)
-    assert made.notes[0].startswith("too few calls, not within 2.00%")
+    assert made.notes[0].startswith("too few calls, not within 2 %")
     assert UNKNOWN.total > 1e9

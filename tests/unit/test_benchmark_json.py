@@ -244,7 +244,7 @@ def test_a_comparison_has_the_most_important_test_first(write):
     assert verdicts == [Verdict.WORSE, Verdict.BETTER, Verdict.UNSURE]
     assert {change.metric for change in found.pairs[0].changes} == {"p50_s", "p95_s"}
     assert (found.only_before, found.only_after) == (["test_gone"], ["test_new"])
-    assert any("10% of drift" in warning for warning in found.pairs[0].warnings)
+    assert any("10 % of drift" in warning for warning in found.pairs[0].warnings)
 
 
 def test_a_comparison_without_the_times_of_rounds_is_approximate_and_says_so(write):

@@ -75,7 +75,7 @@ def test_a_label_that_is_never_positive_any_more_is_found_at_the_threshold_of_th
 def test_a_regression_that_hardly_varies_is_found(scale, found):
     reference = np.linspace(-1, 1, 21)[:, None]
     sentences = find_degenerate(VALUE, reference[:, 0].tolist(), reference * scale + 3, reference)
-    text = "the values vary by 0.81% of the variance before (at least 1% is expected)"
+    text = "the values vary by 0.81 % of the variance before (at least 1 % is expected)"
     assert sentences == ([text] if found else [])
 
 

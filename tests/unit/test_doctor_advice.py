@@ -107,7 +107,7 @@ def test_the_fastest_flavour_is_named_with_those_that_are_as_fast(tmp_path):
     found = diagnosis(machines.pi5(tmp_path), "aarch64")
     test = a_test(speed("U8S8", 0.45, 0.44, 0.47), speed("S8S8 QDQ", 0.46, 0.46, 0.5), speed("U8U8", 0.7, 0.6, 0.8))
     said = topics(dataclasses.replace(found, test=test))["int8"]
-    assert said.found == "fastest at 24 x 384 x 384: U8S8 (as fast: S8S8 QDQ), 0.45 of the time of fp32"
+    assert said.found == "fastest at 24 x 384 x 384: U8S8 (as fast: S8S8 QDQ), 0.45x the time of fp32"
     slow = a_test(speed("U8S8", 0.97, 0.9, 1.05))
     assert "not for speed" in topics(dataclasses.replace(found, test=slow))["int8"].advice
     small = a_test(speed("U8S8", 0.5, 0.4, 0.6), speed("U8S8", 1.4, 1.3, 1.5, rows=1, width=128))
@@ -279,7 +279,7 @@ def test_the_table_of_speeds_has_ratios_and_rates():
     assert table.headings == ["", "1 x 128 x 128", "24 x 384 x 384", "off by"]
     # 2 x 24 x 384 x 384 operations in 70 microseconds.
     assert table.rows[0][2:] == ["70.0 \u00b5s, 101 GFLOP/s", "0.0 %"]
-    assert table.rows[1] == ["U8S8", "", "0.45 (0.44 to 0.47)", "2.0 %"]
+    assert table.rows[1] == ["U8S8", "", "0.45x (0.44 to 0.47)", "2.0 %"]
 
 
 def test_the_table_of_an_emulated_test_has_no_times():

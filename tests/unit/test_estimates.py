@@ -161,10 +161,10 @@ def test_the_tokenizer_is_scaled_by_instructions_a_second():
 
 def test_the_basis_says_what_was_computed_from_and_that_a_tokenizer_is_missing():
     basis = estimate_cpu(TOY, [operator(macs=2_000_000)], tokens=8, threads=1, tokenizing=None).basis
-    assert basis.startswith("2 M multiply-adds, 0 MB of weights, 1 operators; arithmetic 9")
+    assert basis.startswith("2.00 M multiply-adds, 0 B of weights, 1 operators; arithmetic 9")
     assert basis.endswith("no tokenizer: it was not timed")
     timed = estimate_cpu(TOY, [operator()], tokens=8, threads=1, tokenizing=Tokenizing(10e-6, 7e9))
-    assert timed.basis.endswith("(10 us here, x 10)")
+    assert timed.basis.endswith("(10 \u00b5s here, x 10)")
     assert timed.with_tokenizer
 
 
@@ -179,7 +179,7 @@ def test_a_gpu_is_bound_by_starting_its_kernels():
     assert estimate.latency_s == pytest.approx(2 * 10e-6 + 3e6 / 0.3e12 + 6e6 / 0.6e12)
     assert (estimate.low_s, estimate.high_s) == pytest.approx((estimate.latency_s / 3, estimate.latency_s * 3))
     assert estimate.processor == "gpu"
-    assert "2 kernels of 10 us" in estimate.basis
+    assert "2 kernels of 10 \u00b5s" in estimate.basis
     assert "never checked on a board" in estimate.basis
 
 

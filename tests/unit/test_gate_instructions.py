@@ -136,11 +136,19 @@ def test_without_such_a_rule_nothing_is_counted(count):
 
 def test_a_stored_result_is_not_counted(count, tmp_path):
     stored = SimpleNamespace(bundle=None, name="stored", backend="onnxruntime")
-    found, _ = count(1000, 1100, candidate=stored)
+    found, _ = count(1000, 1100, rules=("instructions<2000",), candidate=stored)
     assert found.candidate.instructions is None
     assert "runtime's version" in found.candidate.instructions_problem
     assert "bundle" in found.candidate.instructions_advice
     assert found.baseline.instructions is not None
+
+
+def test_a_bundle_beside_a_stored_result_is_not_counted_for_a_comparison_alone(count):
+    stored = SimpleNamespace(bundle=None, name="stored", backend="onnxruntime")
+    found, counter = count(1000, 1100, candidate=stored)
+    assert "runtime's version" in found.candidate.instructions_problem
+    assert found.baseline.instructions is None
+    assert counter.seen == []
 
 
 def test_a_bundle_that_the_counter_cannot_run_is_said(count, tmp_path):
@@ -154,13 +162,16 @@ def test_a_counting_process_that_dies_is_said_and_the_other_side_still_counted(c
     assert found.baseline.instructions is not None
 
 
-def test_without_a_counter_the_rule_is_invalid_and_says_what_to_install(monkeypatch):
+def test_without_a_counter_the_rule_is_invalid_and_says_what_to_install(monkeypatch, tmp_path):
     def nothing(*_, **__):
         raise EmulationUnavailable("No QEMU here.", hint="Install it: apt-get install qemu-user")
 
     monkeypatch.setattr(instructions, "choose_counter", nothing)
     rule = parse_rule("instructions<+1%")
-    setup = SimpleNamespace(rules=[rule], profile=None, job=SimpleNamespace(devices=None), baseline=None)
+    made = side(tmp_path / "after")
+    setup = SimpleNamespace(
+        rules=[rule], profile=None, job=SimpleNamespace(devices=None), candidate=made, baseline=None
+    )
     start = Comparison(candidate=Facts(1), baseline=Facts(1), evidence=Evidence.HOST)
     found = count_instructions(setup, SimpleNamespace(texts=TEXTS), start, Silent())
     result = decide(rule, found)

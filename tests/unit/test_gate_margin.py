@@ -46,7 +46,7 @@ def test_a_margin_is_a_share(given, value):
 
 @pytest.mark.parametrize("given", ["", "-1%", "21%", "1", "half", "1pt", "nan", True])
 def test_another_margin_is_refused_with_an_example(given):
-    with pytest.raises(ConfigError, match="is not a share from 0 to 20%") as error:
+    with pytest.raises(ConfigError, match="is not a share from 0 to 20 %") as error:
         parse_margin(given)
     assert "0.5%" in error.value.hint
 

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -43,7 +44,8 @@ LAYERS = [
     {"api", "runtime", "analysis", "data"},
     {"recipe", "assets", "catalogue", "download", "runfolder", "recipe_reference"},
     {"bundle", "results", "measurements", "decisions", "devices", "config", "steps", "proof", "provenance"},
-    {"artifacts", "registry", "tasks", "progress", "environment", "errors", "processor", "filenames", "units"},
+    {"artifacts", "registry", "tasks", "progress", "environment", "errors", "processor", "filenames", "units"}
+    | {"score_text"},
 ]
 
 
@@ -186,6 +188,37 @@ def test_there_are_no_import_cycles():
 
     for name in sorted(graph):
         visit(name)
+
+
+# A number has one text everywhere, so only edgekd/units.py rounds. These write for no reader, or repeat what was given.
+ROUNDING_ELSEWHERE = {
+    "analysis/parity.py": "a logit as exact as the CSV has it",
+    "bundles/run.py": "travels with a bundle, without edgekd",
+    "cli/bundle_tables.py": "a value of a manifest, exact",
+    "export/evidence.py": "CSV",
+    "gate/budgets.py": "a rule as it would be typed",
+    "gate/junit.py": "XML of a fixed form",
+    "gate/words.py": "a limit as it was given",
+    "report/charts/latency.py": "places of a chart",
+    "report/charts/scales.py": "places of a chart",
+    "report/estimates.py": "digits of an estimate, written by units then",
+    "search/found.py": "CSV",
+    "steps.py": "parts of a variant's name",
+}
+
+
+def test_only_one_module_rounds_numbers():
+    found = {}
+    for path, tree in modules():
+        for node in ast.walk(tree):
+            spec = ast.unparse(node.format_spec) if isinstance(node, ast.FormattedValue) and node.format_spec else ""
+            if re.search(r"\.([1-9]\d*[efg%]|0%)", spec):
+                found.setdefault(path.relative_to(PACKAGE).as_posix(), []).append(f"{node.lineno}: {spec}")
+    assert "units.py" in found
+    assert {name: lines for name, lines in found.items() if name not in ROUNDING_ELSEWHERE} == {
+        "units.py": found["units.py"]
+    }
+    assert set(ROUNDING_ELSEWHERE) <= set(found)
 
 
 def test_the_wheel_carries_profiles_recipes_and_templates(tmp_path):

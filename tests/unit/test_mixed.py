@@ -66,11 +66,11 @@ def test_only_the_operator_that_does_the_damage_stays_fp32(chain, tmp_path):
     assert (tmp_path / "mixed.onnx").stat().st_size == record.mixed.size_bytes
     assert record.int8.size_bytes < record.mixed.size_bytes < record.fp32.size_bytes
     assert told.lines == [f"  {record.words()}"]
-    assert record.words().startswith("1 of 3 operators stay fp32 (body.second; +0.01 MB): accuracy")
+    assert record.words().startswith("1 of 3 operators stay fp32 (body.second; +12.2 kB): accuracy")
 
 
 def test_plain_int8_within_the_budget_is_not_made_larger(chain, tmp_path):
-    with pytest.raises(NotApplicable, match=r"int8 loses nothing that counts: accuracy .* 0\.2 may be lost"):
+    with pytest.raises(NotApplicable, match=r"int8 loses nothing that counts: accuracy .* 20 points may be lost"):
         find(chain, {"first": COARSE}, tmp_path / "mixed.onnx", budget=0.2)
     assert not (tmp_path / "mixed.onnx").exists()
 
@@ -90,7 +90,7 @@ def test_when_the_budget_is_out_of_reach_the_best_set_is_written_and_said_so(cha
     assert len(record.nodes) == 1
     assert not record.within_budget
     assert record.mixed.score == max(trial.answer.score for trial in record.path) > record.int8.score
-    assert record.words().endswith("; still more than 0 below fp32")
+    assert record.words().endswith("; still more than 0 points below fp32")
 
 
 def test_when_only_fp32_would_do_nothing_is_written(chain, tmp_path):

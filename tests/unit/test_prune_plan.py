@@ -252,7 +252,7 @@ def test_the_plan_says_what_goes():
     model = bag()
     made = plan(model, find_groups(model), one_by_one(model), PruneStep(ratio=0.5, multiple_of=1))
     assert made.words() == (
-        "Removed 4 of 8 hidden neurons: 108 -> 80 parameters (25.9% fewer), 13.6% fewer multiplications."
+        "Removed 4 of 8 hidden neurons: 108 -> 80 parameters (25.9 % fewer), 13.6 % fewer multiplications."
     )
     assert made.as_dict()["kept"] == {"hidden": [4, 8]}
     assert made.as_dict()["after"] == {"parameters": 80, "bytes": 320, "macs": 152}

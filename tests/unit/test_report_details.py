@@ -15,7 +15,7 @@ from edgekd.report.calibration import calibration_rows
 from edgekd.report.confusion import ConfusedPair, LabelCounts, confusion
 from edgekd.report.export import to_json_value
 from edgekd.report.flips import CHARACTERS, cut, flips
-from edgekd.report.lineage import details_text, lineages
+from edgekd.report.lineage import details_text, lineages, path
 from edgekd.report.model import build_report
 from edgekd.report.parity import HEADINGS, parity_rows
 from edgekd.report.table import build_table
@@ -91,6 +91,10 @@ def test_each_step_is_told_with_what_matters():
         "weights; opset 18",
     ]
     assert lineages([row], ["other"]) == []
+    assert (
+        path(steps) == "teacher \u2192 labels \u2192 vocabulary \u2192 prune \u2192 int4-embeddings \u2192 int8-static"
+    )
+    assert path([LineageStep(step="student", name="cnn", hash="a" * 64), *steps[:1]]) == "cnn \u2192 teacher"
 
 
 JSON = st.recursive(

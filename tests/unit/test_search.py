@@ -155,7 +155,7 @@ def test_the_snippet_and_the_table_say_what_was_found(finished):
 
 def test_the_words_give_the_gain_and_a_caution(finished):
     _, found = finished
-    gain = f"({found.best.score - found.start.score:+.4f})"
+    gain = f"({100 * (found.best.score - found.start.score):+.1f} pt)"
     assert gain in found.words
     assert "accuracy on validation" in found.words
     assert CAUTION in found.words
@@ -240,7 +240,7 @@ def test_a_training_that_came_to_nothing_is_told_as_such(tmp_path):
     found = search(tmp_path, Diverging(), trials=2, progress=lines)
     assert "best so far none (outputs constant or not finite)" in lines.lines[0]
     assert found.best.score == 0.5
-    assert "0.5000, with the recipe's values none (outputs constant or not finite). The values" in found.words
+    assert "50.0 %, with the recipe's values none (outputs constant or not finite). The values" in found.words
 
 
 def test_a_single_trial_is_the_recipe(tmp_path):
@@ -265,7 +265,7 @@ def test_each_trial_leaves_one_line(tmp_path):
     lines = Lines()
     search(tmp_path, trials=8, progress=lines)
     assert len(lines.lines) == 9
-    assert lines.lines[0].startswith("accuracy 0.7750; alpha 0.1, beta 0.9, temperature 2, learning_rate 0.01")
+    assert lines.lines[0].startswith("accuracy 77.5 %; alpha 0.1, beta 0.9, temperature 2, learning_rate 0.01")
     assert all("best so far" in line for line in lines.lines[:8])
     assert any("stopped after 2 epochs" in line for line in lines.lines)
 

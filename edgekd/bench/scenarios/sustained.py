@@ -8,6 +8,7 @@ from __future__ import annotations
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.bench.conditions import Sampler
 from edgekd.bench.scenarios.turns import LIMIT_S
 from edgekd.measurements import SustainedSlice
@@ -88,6 +89,7 @@ class Sustained:
             if now is None or now <= at_first + COOL_ENOUGH_C:
                 break
             if not waited:
-                context.progress.say(f"Cooling down from {now:.0f} to {at_first + COOL_ENOUGH_C:.0f} \u00b0C.")
+                goal = units.temperature(at_first + COOL_ENOUGH_C)
+                context.progress.say(f"Cooling down from {units.temperature(now)} to {goal}.")
             self._pause(1.0)
             waited += 1.0

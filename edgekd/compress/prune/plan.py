@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgekd import units
 from edgekd.compress.prune.order import Order
 from edgekd.compress.prune.remove import remove
 from edgekd.compress.prune.size import Kept, Meter, Size
@@ -60,10 +61,13 @@ class Plan:
         parts = [f"{total - stay:,} of {total:,} {UNIT_WORDS[unit]}" for unit, (stay, total) in self._units().items()]
         smaller = 1 - self.after.parameters / self.before.parameters
         fewer = 1 - self.after.macs / self.before.macs
-        tried = ", ".join(f"{1e3 * seconds:.3g} ms without {share:.0%}" for share, seconds in self.measured)
+        tried = ", ".join(
+            f"{units.short_duration(seconds)} without {units.rough_percent(share)}" for share, seconds in self.measured
+        )
         return (
             f"Removed {' and '.join(parts)}: {self.before.parameters:,} -> {self.after.parameters:,} parameters "
-            f"({smaller:.1%} fewer), {fewer:.1%} fewer multiplications." + (f" Measured: {tried}." if tried else "")
+            f"({units.percent(smaller)} fewer), {units.percent(fewer)} fewer multiplications."
+            + (f" Measured: {tried}." if tried else "")
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -195,8 +199,9 @@ class _LatencySearch:
         now, fastest = self.at(0), self.at(len(self.order))
         if fastest > goal_s:
             raise ConfigError(
-                f"prune cannot reach a median latency of {1e3 * goal_s:.3g} ms (it is {1e3 * now:.3g} ms now): without "
-                f"all units that may go it is {1e3 * fastest:.3g} ms.",
+                f"prune cannot reach a median latency of {units.short_duration(goal_s)} (it is "
+                f"{units.short_duration(now)} now): without all units that may go it is "
+                f"{units.short_duration(fastest)}.",
                 hint="Raise latency_ratio, or let other units go too (units), or remove layers.",
             )
         if now <= goal_s:

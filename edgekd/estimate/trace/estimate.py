@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.bench.qemu_place import core_of
 from edgekd.emulation.plugin_build import built_plugin
 from edgekd.emulation.plugin_qemu import find_plugin_qemu
@@ -113,8 +114,8 @@ def _estimate(traced: Trace, variant: Variant, profile: DeviceProfile, core: Cor
         low_s=latency_s * core.low,
         high_s=latency_s * core.high,
         basis=(
-            f"{cycles.instructions / 1e6:,.3g} M instructions ({traced.emulator} -cpu {core_of(profile)}), "
-            f"{cycles.per_cycle:.2g} a cycle by llvm-mca {llvm.version} -mcpu={core.model}, at "
-            f"{profile.cpu.clock_hz / 1e9:.3g} GHz; blind to cache misses and memory{note}"
+            f"{units.instructions(cycles.instructions)} instructions ({traced.emulator} -cpu {core_of(profile)}), "
+            f"{units.tiny(cycles.per_cycle)} a cycle by llvm-mca {llvm.version} -mcpu={core.model}, at "
+            f"{units.frequency(profile.cpu.clock_hz)}; blind to cache misses and memory{note}"
         ),
     )

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from edgekd import units
 from edgekd.analysis.gain_words import METRIC_NAMES
-from edgekd.report.cells import CORRELATIONS, change_interval, change_text, score_text
 from edgekd.report.charts.lanes import Lane, Lanes
 from edgekd.report.charts.picture import Picture
 from edgekd.report.charts.scales import linear_ticks
@@ -14,6 +13,7 @@ from edgekd.report.charts.style import FONT, INK, LANE_WIDTH, MUTED, PAPER, look
 from edgekd.report.charts.svg import Marks, draw, finish
 from edgekd.report.charts.vega import axis, chart, layer
 from edgekd.report.proofs import proofs_of
+from edgekd.score_text import CORRELATIONS, change_interval, change_text, score_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgekd import units
 from edgekd.analysis.energy import joules_a_call
 from edgekd.report import cells
-from edgekd.report.cells import CORRELATIONS, Cell
+from edgekd.report.cells import Cell
 from edgekd.report.charts.choice import capital, evidence_note, headings, recommended, score_name, sentences, spread
 from edgekd.report.charts.names import Naming, name_layers, naming
 from edgekd.report.charts.picture import Picture
@@ -18,6 +18,7 @@ from edgekd.report.charts.style import HEIGHT, INK, MUTED, PAPER, WIDTH, looks
 from edgekd.report.charts.svg import Marks, draw, finish
 from edgekd.report.charts.vega import axis, chart, layer
 from edgekd.report.labels import Box
+from edgekd.score_text import CORRELATIONS
 from edgekd.tasks import MAIN_METRIC
 
 if TYPE_CHECKING:

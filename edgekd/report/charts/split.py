@@ -82,7 +82,7 @@ def _pieces(row: Row, colour: str) -> list[Piece]:
         interval = f" ({cell.interval})" if cell.interval else ""
         text = f"{row.name}: {PARTS[column]} {cell.text}{interval}, {units.percent(share)} of the parts"
         fill, opacity = fills[column]
-        written = f"{PARTS[column]} {100 * share:.0f} %" if column == "tokenize_p50_s" else ""
+        written = f"{PARTS[column]} {units.rough_percent(share)}" if column == "tokenize_p50_s" else ""
         pieces.append(Piece(at, at + share, fill, opacity, MUTED if column == "post_p50_s" else colour, text, written))
         at += share
     return pieces
