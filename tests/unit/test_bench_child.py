@@ -49,7 +49,7 @@ def test_a_killed_child_says_by_which_signal():
 
 def test_a_hanging_child_is_stopped():
     with child("import threading; threading.Event().wait()") as process:
-        with pytest.raises(WorkerFailed, match=r"'toy' gave no answer within 0 s and was stopped"):
+        with pytest.raises(WorkerFailed, match=r"'toy' gave no answer within 200 ms and was stopped"):
             process.ask({"do": "block"}, 0.2)
         assert process._process.poll() is not None
 
