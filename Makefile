@@ -40,7 +40,7 @@ interop: $(STAMP) $(INTEROP_STAMP)  ## open bundles with Optimum and transformer
 	$(INTEROP)/bin/python tests/interop/check.py build/interop
 
 test: $(STAMP)  ## run the whole test suite, ruff and mypy included
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not timing"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not timing"
 	$(BIN)/python -m pytest -m timing
 
 # The bundle is made anew, so that it is today's exporter that is judged.
