@@ -18,6 +18,7 @@ from edgekd.analysis.stats import speed_up, summarize
 from edgekd.analysis.sums import text_sums
 from edgekd.errors import Incomparable
 from edgekd.results import Evidence
+from edgekd.score_text import ERRORS
 from edgekd.tasks import TaskKind
 
 if TYPE_CHECKING:
@@ -75,8 +76,6 @@ COMPARED = {
     TaskKind.MULTI_LABEL: ("macro_f1", "micro_f1"),
     TaskKind.REGRESSION: ("pearson", "rmse"),
 }
-ERRORS = {"rmse"}  # less is better; their unit is that of the data, so a change is told as a share of the value before
-
 NAMES_TOLD = 5
 SAME_LATENCY = 0.01  # where code lies in memory moves latency by up to half a per cent
 # Memory and load time are read once a run; they move by this much without any change of the model. The manifest is a
@@ -107,7 +106,7 @@ def _quality(before: BenchResult, after: BenchResult, old: Summary, new: Summary
         raise Mismatch(before, after, "their texts have different true values.", hint="Measure both on the same data.")
     found = []
     for metric in COMPARED[task.kind]:
-        error = metric in ERRORS
+        error = metric in ERRORS  # their unit is that of the data, so a change is told as a share of the value before
         was, is_now = (text_sums(task, targets, given, metric).value() for given in (first, second))
         relative = error and was > 0  # no error at all has no parts
         interval = score_change(task, targets, first, second, metric, relative=relative, resamples=resamples)

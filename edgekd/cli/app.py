@@ -116,7 +116,7 @@ _RESUMING = frozenset({"teach", "distill", "run", "prune", "quantize"})
 
 def _after_stop(arguments: Sequence[str]) -> str:
     """Say what a stopped command left behind."""
-    if any(word in _RESUMING for word in arguments[:1]):
+    if arguments and arguments[0] in _RESUMING:
         return "Finished work is kept: run the same command again to go on."
     return "The same command starts over; files that it had already written stay."
 

@@ -44,8 +44,9 @@ _CLASS_KEYS = {
 
 
 def _number(scores: dict[str, Any], key: str | None) -> str:
-    value = scores.get(key) if key else None
-    return "" if value is None or key is None else score_text(key, value)
+    if key is None or scores.get(key) is None:
+        return ""
+    return score_text(key, scores[key])
 
 
 def show_teacher(out: Path, metrics: dict[str, Any], task: TaskKind, as_json: bool) -> None:

@@ -61,17 +61,15 @@ def count_instructions(setup: Setup, lab: Lab, comparison: Comparison, progress:
     rules = [rule for rule in setup.rules if rule.metric.name == METRIC]
     if not rules:
         return comparison
-    if all(rule.needs_baseline for rule in rules):
-        candidate, baseline = _stored(comparison.candidate, setup.candidate), comparison.baseline
-        if baseline is not None and setup.baseline is not None:
-            baseline = _stored(baseline, setup.baseline)
-        if candidate is not comparison.candidate or baseline is not comparison.baseline:
-            return replace(comparison, candidate=candidate, baseline=baseline)
+    sides = [side for side in (setup.candidate, setup.baseline) if side is not None]
+    if all(rule.needs_baseline for rule in rules) and any(side.bundle is None for side in sides):
+        return _none_counted(comparison, ONLY_BUNDLES, GIVE_THE_BUNDLE)
     texts = choose_texts(lab.texts)
     try:
         counter = choose_counter(setup.profile, HERE, progress.say, devices=setup.job.devices)
     except EdgekdError as error:
-        return _nothing_counts(comparison, error)
+        advice = " ".join(f"{part.rstrip('.')}." for part in (error.hint, ANOTHER_RULE) if part)
+        return _none_counted(comparison, f"nothing: {error.message.rstrip('.')}", advice)
     progress.start("instructions", 1 if setup.baseline is None else 2)
     baseline = comparison.baseline
     with tempfile.TemporaryDirectory(prefix="edgekd-counts-") as folder:
@@ -91,9 +89,8 @@ def count_instructions(setup: Setup, lab: Lab, comparison: Comparison, progress:
     )
 
 
-def _nothing_counts(comparison: Comparison, error: EdgekdError) -> Comparison:
-    problem = f"nothing: {error.message.rstrip('.')}"
-    advice = " ".join(f"{part.rstrip('.')}." for part in (error.hint, ANOTHER_RULE) if part)
+def _none_counted(comparison: Comparison, problem: str, advice: str) -> Comparison:
+    """Return the comparison with what stands in the way, on both sides."""
 
     def without(facts: Facts) -> Facts:
         return replace(facts, instructions_problem=problem, instructions_advice=advice)
@@ -104,18 +101,9 @@ def _nothing_counts(comparison: Comparison, error: EdgekdError) -> Comparison:
     )
 
 
-def _stored(facts: Facts, side: Side) -> Facts:
-    """Return the facts, with what is wrong when the side is no bundle."""
-    return facts if side.bundle is not None else _uncounted(facts)
-
-
-def _uncounted(facts: Facts) -> Facts:
-    return replace(facts, instructions_problem=ONLY_BUNDLES, instructions_advice=GIVE_THE_BUNDLE)
-
-
 def _with_counts(facts: Facts, side: Side, counter: Counter, texts: Sequence[str], at: Path) -> Facts:
     if side.bundle is None or not texts:
-        return _uncounted(facts)
+        return replace(facts, instructions_problem=ONLY_BUNDLES, instructions_advice=GIVE_THE_BUNDLE)
     variant = variant_of(side.bundle, at)
     if why := counter.why_not(variant):
         return replace(facts, instructions_problem=f"{side.name}: {why}", instructions_advice=ANOTHER_RULE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,13 @@ TITLE = "What it was made from"
 KEY = "Each step with the hash of what it produced; equal hashes are the same files."
 HEADINGS = ("step", "name", "hash", "details")
 HASH_DIGITS = 12
-# Settings of a step on a graph that tell something, with their words; False and None are not told.
-_SETTINGS = {
-    "block": "blocks of {}",
-    "calibration_texts": "{:,} calibration texts",
-    "per_channel": "per channel",
-    "share": "{}",
-    "bits": "{} bits",
+# Settings of a step on a graph that tell something, and what writes them; False and None are not told.
+_SETTINGS: dict[str, Callable[[float], str]] = {
+    "block": "blocks of {}".format,
+    "calibration_texts": "{:,} calibration texts".format,
+    "per_channel": "per channel".format,
+    "share": units.rough_percent,
+    "bits": "{} bits".format,
 }
 _TOLD = {"words", "key", "steps", "vocabulary", "rounds", "recovery", "flavour", "plan"}
 
@@ -111,10 +112,10 @@ def _graph_step(step: Any) -> str:
     if not isinstance(step, dict):
         return str(step)
     settings = []
-    for name, words in _SETTINGS.items():
+    for name, write in _SETTINGS.items():
         value = step.get(name)
         if isinstance(value, int | float) and value:
-            settings.append(words.format(units.rough_percent(value) if name == "share" else value))
+            settings.append(write(value))
     return str(step.get("step", "step")) + (f" ({', '.join(settings)})" if settings else "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -149,6 +150,16 @@ def test_a_bundle_beside_a_stored_result_is_not_counted_for_a_comparison_alone(c
     assert "runtime's version" in found.candidate.instructions_problem
     assert found.baseline.instructions is None
     assert counter.seen == []
+    said = decide(parse_rule("instructions<+1%"), found)
+    assert "runtime's version" in said.problem
+    assert "bundle" in said.advice
+
+
+def test_a_candidate_beside_a_stored_baseline_hears_of_the_baseline(count, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "side", lambda folder: SimpleNamespace(bundle=None, backend=""))
+    found, counter = count(1000, 1100, candidate=SimpleNamespace(bundle=object(), backend="onnxruntime"))
+    assert counter.seen == []
+    assert "runtime's version" in decide(parse_rule("instructions<+1%"), found).problem
 
 
 def test_a_bundle_that_the_counter_cannot_run_is_said(count, tmp_path):

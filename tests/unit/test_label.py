@@ -98,7 +98,7 @@ def test_the_engine_is_shown_kept_and_used_again(teacher, tmp_path, monkeypatch)
     options = {"key": "k", "config": CONFIG, "folder": tmp_path}
     shown = Listens()
     label_texts(teacher, texts, progress=shown, **options)
-    assert re.match(r"by torch: about [\d.]+ ms of work, too little", shown.notes[0])
+    assert re.match(r"by torch: about [\d.]+ (ms|\u00b5s) of work, too little", shown.notes[0])
     engine = json.loads((tmp_path / "manifest.json").read_text())["engine"]
     assert (engine["engine"], engine["label_flips"], engine["first_token_only"]) == (TORCH, 0, True)
 

@@ -283,7 +283,8 @@ def test_a_lossy_graph_fails_only_when_it_is_clearly_worse(tmp_path):
     parity = check(some, limits_for(ExportConfig(), "int8"))
     assert 0 < parity.label_flips < 12
     assert parity.score_change_interval[0] < 0
-    with pytest.raises(InvalidArtifact, match=r"of the labels differ \(95 % interval .* accuracy changes by -\d+"):
+    words = r"of the labels differ \(95 % interval .* accuracy changes by -\d+\.\d pt"
+    with pytest.raises(InvalidArtifact, match=words):
         check(most, limits_for(ExportConfig(), "int8"))
     # The same graph passes where so much is allowed.
     check(most, Limits(max_flip_share=0.9, max_score_drop=0.9))
