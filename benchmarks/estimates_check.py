@@ -18,7 +18,7 @@ from edgekd.bench.cost import OperatorCost
 from edgekd.devices import DeviceProfile, load_profiles
 from edgekd.estimate.analytic import estimate_cpu, estimate_gpu
 from edgekd.measurements import Estimate
-from edgekd.report.estimates import rough_duration
+from edgekd.units import rough_duration
 
 NCNN = "ncnn benchmark README, commit a4d2ea1"
 ARM = "Arm's model cards on Hugging Face, ExecuTorch with XNNPACK"

@@ -90,6 +90,11 @@ def short_duration(value_s: float) -> str:
     return _with_unit(f"{value_s / factor:.3g}", unit)
 
 
+def rough_duration(value_s: float) -> str:
+    """Write a duration with two digits: an estimate has no more."""
+    return short_duration(float(f"{value_s:.2g}"))
+
+
 def short_size(value_bytes: float) -> str:
     """Write a round size without trailing zeros, for axes and limits."""
     factor, unit = _scaled(value_bytes, _BYTE_STEPS)
@@ -152,10 +157,10 @@ def size_change(difference_bytes: float) -> str:
     return f"{'+' if difference_bytes > 0 else ''}{size(difference_bytes)}"
 
 
-def operations(per_s: float) -> str:
-    """Write a rate of operations up to the prefix of its unit: "38.4 G"."""
+def operations(per_s: float, unit: str) -> str:
+    """Write a rate of operations: "38.4 GFLOP/s"."""
     factor, prefix = (1e12, "T") if per_s >= 1e12 else (1e9, "G")
-    return f"{per_s / factor:.3g} {prefix}"
+    return f"{per_s / factor:.3g} {prefix}{unit}"
 
 
 def count(value: float) -> str:

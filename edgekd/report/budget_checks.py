@@ -9,7 +9,7 @@ from edgekd.analysis.gain_words import METRIC_NAMES
 from edgekd.analysis.paired_quality import score_change
 from edgekd.analysis.tried import ROUNDING
 from edgekd.report.cells import Cell, missing
-from edgekd.report.estimates import METHODS, rough_duration
+from edgekd.report.estimates import METHODS
 from edgekd.report.recommendation import BudgetCheck
 from edgekd.results import Evidence
 from edgekd.score_text import change_interval, change_text
@@ -102,7 +102,7 @@ def _estimated(row: Row) -> str:
     if not mine:
         return ""
     longest = max(mine, key=lambda each: each.tokens)
-    value, low, high = (rough_duration(each) for each in (longest.latency_s, longest.low_s, longest.high_s))
+    value, low, high = (units.rough_duration(each) for each in (longest.latency_s, longest.low_s, longest.high_s))
     return (
         f"; estimated ({METHODS[longest.kind]}, not measured): {value} for a text of {longest.tokens} tokens, expected "
         f"within {low} to {high}"

@@ -144,14 +144,9 @@ def _accelerator(profile: DeviceProfile) -> list[Line]:
     )
     return [
         Line("GPU", accelerator.name, accelerator.notes),
-        *(Line(label, operations_text(rate, unit) if rate else "") for label, rate, unit in rates),
+        *(Line(label, units.operations(rate, unit) if rate else "") for label, rate, unit in rates),
         Line("kernel start", units.short_duration(accelerator.launch_s) if accelerator.launch_s else ""),
     ]
-
-
-def operations_text(per_s: float, unit: str) -> str:
-    """Write a rate of operations: "38.4 GFLOP/s"."""
-    return f"{units.operations(per_s)}{unit}"
 
 
 def _peaks(profile: DeviceProfile) -> list[Line]:
@@ -164,7 +159,7 @@ def _peaks(profile: DeviceProfile) -> list[Line]:
         ("int8 peak", peaks.int8_ops_per_cycle, "OP"),
     )
     lines = [
-        Line(label, operations_text(value * clock, f"{unit}/s a core") if clock else f"{value:g} {unit} a cycle")
+        Line(label, units.operations(value * clock, f"{unit}/s a core") if clock else f"{value:g} {unit} a cycle")
         for label, value, unit in rows
         if value
     ]

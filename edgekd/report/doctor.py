@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgekd import units
-from edgekd.report.datasheet import Line, Section, operations_text
+from edgekd.report.datasheet import Line, Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,7 +129,7 @@ def _cell(speed: Speed | None) -> str:
         return ""
     if speed.flavour == "fp32":
         rate = 2 * speed.rows * speed.width**2 / speed.seconds
-        return f"{units.duration(speed.seconds)}, {operations_text(rate, 'FLOP/s')}"
+        return f"{units.duration(speed.seconds)}, {units.operations(rate, 'FLOP/s')}"
     bounds = (speed.ratio, speed.ratio_low, speed.ratio_high)
     return f"{units.factor(*bounds)} ({units.factor_interval(*bounds[1:])})"
 

@@ -50,16 +50,11 @@ def estimate_rows(table: Table) -> list[EstimateRow]:
 def _cells(name: str, estimate: Estimate) -> tuple[str, ...]:
     where = estimate.target if estimate.processor == "cpu" else f"{estimate.target}, GPU"
     where += f", {estimate.threads} threads" if estimate.threads > 1 else ""
-    low, high = rough_duration(estimate.low_s), rough_duration(estimate.high_s)
+    low, high = units.rough_duration(estimate.low_s), units.rough_duration(estimate.high_s)
     method = METHODS[estimate.kind] + ("" if estimate.with_tokenizer else ", without tokenizer")
     method += ", calibrated" if estimate.calibration_factor is not None else ""
-    value = rough_duration(estimate.latency_s)
+    value = units.rough_duration(estimate.latency_s)
     return name, where, str(estimate.tokens), value, f"{low} to {high}", method, Evidence.ESTIMATED.value
-
-
-def rough_duration(value_s: float) -> str:
-    """Write a duration with two digits: an estimate has no more."""
-    return units.short_duration(float(f"{value_s:.2g}"))
 
 
 def render_estimates(table: Table) -> list[RenderableType]:
@@ -91,7 +86,7 @@ def calibration_table(calibration: Calibration) -> RenderableType:
     for heading in ("tokens", "measured (device)", "estimated", "ratio"):
         drawn.add_column(heading, justify="right")
     for each in calibration.comparisons:
-        numbers = (units.duration(each.measured_s), rough_duration(each.estimated_s), units.factor(each.ratio))
+        numbers = (units.duration(each.measured_s), units.rough_duration(each.estimated_s), units.factor(each.ratio))
         drawn.add_row(Text(each.variant), str(each.tokens), *(Text(number) for number in numbers))
     return drawn
 

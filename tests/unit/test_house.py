@@ -201,7 +201,6 @@ ROUNDING_ELSEWHERE = {
     "gate/words.py": "a limit as it was given",
     "report/charts/latency.py": "places of a chart",
     "report/charts/scales.py": "places of a chart",
-    "report/estimates.py": "digits of an estimate, written by units then",
     "search/found.py": "CSV",
     "steps.py": "parts of a variant's name",
 }
